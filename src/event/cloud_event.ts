@@ -1,0 +1,38 @@
+import type { Position } from "../postgres/row_change.ts";
+
+/** The formats that a route can ask for. */
+export type EventFormat = "EventNotification" | "DataHistory" | "Telemetry";
+
+/**
+ * One CloudEvent 1.0. Attribute values are strings ready for any binding; the body is JSON text, encoded by whoever
+ * sends it and parsed only when a filter asks.
+ * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+ */
+export interface CloudEvent {
+  /** UUID version 8, the same whenever the change is delivered again. */
+  readonly id: string;
+  readonly type: string;
+  readonly source: string;
+  readonly subject: string;
+  /** RFC 3339, UTC, microseconds. */
+  readonly time: string;
+  readonly datacontenttype: "application/json";
+  readonly dataschema?: string;
+  /** Extension: events of one key are delivered in commit order. */
+  readonly partitionkey: string;
+  /** Extension: text order is commit order. */
+  readonly sequence?: string;
+  /** Extension: W3C trace context. */
+  readonly traceparent?: string;
+  /** JSON text. */
+  readonly data: string;
+}
+
+/** An event with what the router itself needs to know of it. */
+export interface RouterEvent {
+  readonly event: CloudEvent;
+  readonly format: EventFormat;
+  readonly position: Position;
+  /** Milliseconds since 1970, for latencies. */
+  readonly committedAt: number;
+}

@@ -1,0 +1,87 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Everything that `/metrics` tells, by name; one registry for each running router, so that tests do not share. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly changes = new Counter({
+    name: "twinrouter_changes_total",
+    help: "Changes of twins, relationships and models that were read",
+    labelNames: ["entity", "action"] as const,
+    registers: [this.registry],
+  });
+
+  readonly ignoredRows = new Counter({
+    name: "twinrouter_ignored_rows_total",
+    help: "Row changes that make no event, by reason",
+    labelNames: ["reason"] as const,
+    registers: [this.registry],
+  });
+
+  readonly events = new Counter({
+    name: "twinrouter_events_total",
+    help: "Events settled, by type, sink and result (delivered, dead_lettered)",
+    labelNames: ["type", "sink", "result"] as const,
+    registers: [this.registry],
+  });
+
+  readonly retries = new Counter({
+    name: "twinrouter_retries_total",
+    help: "Deliveries of an event that a sink did not take and that were tried again",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly queuedEvents = new Gauge({
+    name: "twinrouter_queue_events",
+    help: "Events that a sink has not settled yet",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly queuedBytes = new Gauge({
+    name: "twinrouter_queue_bytes",
+    help: "Size of the events that a sink has not settled yet",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly sinkConnected = new Gauge({
+    name: "twinrouter_sink_connected",
+    help: "1 while a sink can be reached, else 0",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly deliverySeconds = new Histogram({
+    name: "twinrouter_delivery_seconds",
+    help: "From a transaction's commit to its event's delivery",
+    labelNames: ["sink"] as const,
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
+    registers: [this.registry],
+  });
+
+  readonly lagBytes = new Gauge({
+    name: "twinrouter_replication_lag_bytes",
+    help: "WAL that the server has written and the slot has not confirmed",
+    registers: [this.registry],
+  });
+
+  readonly lagSeconds = new Gauge({
+    name: "twinrouter_replication_lag_seconds",
+    help: "Age of the oldest transaction that is not confirmed; 0 with none outstanding",
+    registers: [this.registry],
+  });
+
+  readonly streaming = new Gauge({
+    name: "twinrouter_replication_streaming",
+    help: "1 while the replication stream is healthy, else 0",
+    registers: [this.registry],
+  });
+
+  readonly reconnects = new Counter({
+    name: "twinrouter_replication_reconnects_total",
+    help: "Times that the replication connection was lost",
+    registers: [this.registry],
+  });
+}

@@ -1,0 +1,64 @@
+import type { CloudEvent } from "../event/cloud_event.ts";
+import type { SinkError } from "./sink_error.ts";
+
+/** Events for one sink, in commit order per partition key; never empty. */
+export type Batch = readonly CloudEvent[];
+
+/** An event of a batch, by its index, that did not become durable. */
+export interface FailedEvent {
+  readonly index: number;
+  readonly error: SinkError;
+}
+
+/** What a sink prefers of its batches; the configuration may say otherwise. */
+export interface BatchPreference {
+  /** Events in a batch, at most; default: the configuration's `maxBatchSize`. */
+  readonly maxEvents?: number;
+  /** UTF-8 bytes of the bodies in a batch, at most (one larger event goes alone); default: no bound. */
+  readonly maxBytes?: number;
+  /** Milliseconds that a batch which is not full waits for more; default 0: it goes out at once. */
+  readonly lingerMs?: number;
+  /** Batches in flight at once, which never share a partition key; default 1. */
+  readonly concurrency?: number;
+}
+
+/**
+ * A far end for events. The dispatcher calls it, and alone retries, writes dead letters and counts; a sink neither
+ * gathers events nor retries on its own (a library's transport re-sends within the `deliver` signal are allowed).
+ */
+export interface Sink extends AsyncDisposable {
+  readonly batch?: BatchPreference;
+
+  /**
+   * Reaches the far end, or throws a `SinkError`. Called before the first `deliver`, and again, with backoff, after a
+   * throw of its own; never at the same time as `deliver`. `check` calls it too, so it sends no event.
+   */
+  connect(signal: AbortSignal): Promise<void>;
+
+  /**
+   * Resolves once every event that it does not return as failed is durable at the far end; a throw fails the whole
+   * batch. After a failed event it sends no later event of the same partition key: it returns those as `retryable`
+   * too. Called at most `concurrency` times at once. After an abort nothing may still go out.
+   */
+  deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]>;
+
+  /** Lets go of the far end. Called once, with no `deliver` under way. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What the router gives a sink to work with. */
+export interface SinkContext {
+  readonly name: string;
+  /** The configuration file's folder, against which relative paths resolve. */
+  readonly baseDirectory: string;
+  readonly log: SinkLog;
+}
+
+/** The part of the log that sinks use: surprises only, never an event's content. */
+export interface SinkLog {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Makes a sink of its parsed options; no I/O. What `sinks/<kind>/mod.ts` exports as `createSink`. */
+export type CreateSink<Options> = (options: Options, context: SinkContext) => Sink;

@@ -1,0 +1,53 @@
+import type { Lsn } from "../postgres/lsn.ts";
+import type { Position, Transaction } from "../postgres/row_change.ts";
+import type { JsonText } from "./json_text.ts";
+
+/**
+ * What happened to one twin, relationship or model in one committed transaction: a run of adjacent changes of one
+ * row, merged. Bodies are JSON objects whose numbers keep their digits.
+ */
+export type TwinChange = EntityChange & BodyChange & {
+  readonly kind: "change";
+  readonly transaction: Transaction;
+  /** Of the run's last row message. */
+  readonly position: Position;
+  /** 0, or 1 for the create that follows the delete of a changed identity. */
+  readonly part: 0 | 1;
+  /** The graph's name, which is the schema's. */
+  readonly graph: string;
+  readonly label: string;
+  /** Of the W3C trace that wrote it, from a logical message in the transaction. */
+  readonly traceparent?: string;
+};
+
+type EntityChange =
+  /** `id` is `$dtId`. */
+  | { readonly entity: "twin"; readonly id: string }
+  /** `id` is `$relationshipId`, unique for its source twin only. */
+  | { readonly entity: "relationship"; readonly id: string; readonly sourceId: string }
+  /** `id` is the model's DTMI. */
+  | { readonly entity: "model"; readonly id: string };
+
+type BodyChange =
+  | { readonly action: "create"; readonly after: JsonText }
+  /** `before` is absent where the label has no replica identity full, or held an unchanged TOAST value. */
+  | { readonly action: "update"; readonly before?: JsonText; readonly after: JsonText }
+  | { readonly action: "delete"; readonly before: JsonText };
+
+/** Changes that could not be seen, to be told instead of passed over. */
+export interface Gap {
+  readonly kind: "gap";
+  readonly reason: "truncate";
+  readonly transaction: Transaction;
+  readonly position: Position;
+  readonly part: number;
+  readonly graph: string;
+  readonly label: string;
+}
+
+/** What the twin stage gives, in commit order. */
+export type TwinItem =
+  | TwinChange
+  | Gap
+  /** All before it may be confirmed as `lsn`. */
+  | { readonly kind: "settle"; readonly lsn: Lsn };
