@@ -1,0 +1,80 @@
+import { deepEqual, equal, throws } from "node:assert/strict";
+import { ByteReader } from "../../src/postgres/byte_reader.ts";
+import { ProtocolError } from "../../src/postgres/protocol_error.ts";
+
+function readerOf(...bytes: number[]): ByteReader {
+  return new ByteReader(new Uint8Array(bytes));
+}
+
+function failsAt(offset: number, read: () => unknown): void {
+  throws(read, (error: unknown) => {
+    equal(error instanceof ProtocolError, true, `${error}`);
+    equal((error as ProtocolError).offset, offset);
+    return true;
+  });
+}
+
+Deno.test("reads integers big-endian, signed and unsigned", () => {
+  equal(readerOf(0xff).uint8(), 255);
+  equal(readerOf(0x7f, 0xff).int16(), 32767);
+  equal(readerOf(0x80, 0x00).int16(), -32768);
+  equal(readerOf(0xff, 0xfe).int16(), -2);
+  equal(readerOf(0x01, 0x02, 0x03, 0x04).int32(), 0x01020304);
+  equal(readerOf(0xff, 0xff, 0xff, 0xff).int32(), -1);
+  equal(readerOf(0xff, 0xff, 0xff, 0xfe).uint32(), 4294967294);
+  equal(readerOf(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe).uint64(), 0xfffffffffffffffen);
+  equal(readerOf(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe).int64(), -2n);
+  equal(readerOf(0, 0, 0, 1, 0x80, 0, 0, 0).int64(), 0x180000000n);
+});
+
+Deno.test("reads text up to the zero byte, and views without copying", () => {
+  const bytes = new TextEncoder().encode("caf\u00e9\0\ufeffmark\0rest");
+  const reader = new ByteReader(bytes);
+  equal(reader.cString(), "caf\u00e9");
+  equal(reader.cString(), "\ufeffmark");
+  const view = reader.view(2);
+  deepEqual(view, new TextEncoder().encode("re"));
+  equal(view.buffer, bytes.buffer);
+  deepEqual(reader.rest(), new TextEncoder().encode("st"));
+  equal(reader.remaining, 0);
+  deepEqual(reader.rest(), new Uint8Array(0));
+});
+
+Deno.test("replaces bytes that are not UTF-8", () => {
+  equal(readerOf(0x61, 0xff, 0x62, 0).cString(), "a\ufffdb");
+});
+
+Deno.test("stays inside the view it is given, whatever surrounds it", () => {
+  const reader = new ByteReader(new Uint8Array([1, 2, 3, 4, 5, 0]).subarray(1, 4));
+  equal(reader.uint8(), 2);
+  failsAt(1, () => reader.int32());
+  failsAt(1, () => reader.cString());
+  equal(reader.int16(), 0x0304);
+  failsAt(3, () => reader.uint8());
+});
+
+Deno.test("says where reading past the end failed, and stands still", () => {
+  const reader = readerOf(1, 2, 3);
+  reader.uint8();
+  for (const read of ["int32", "uint32", "int64", "uint64", "cString"] as const) {
+    failsAt(1, () => reader[read]());
+  }
+  failsAt(1, () => reader.view(3));
+  failsAt(1, () => reader.view(-1));
+  failsAt(1, () => reader.skip(3));
+  failsAt(1, () => reader.skip(-1));
+  failsAt(1, () => reader.expectEnd());
+  reader.skip(1);
+  failsAt(2, () => reader.int16());
+  equal(reader.uint8(), 3);
+  failsAt(3, () => reader.uint8());
+  reader.expectEnd();
+});
+
+Deno.test("starts over with other bytes", () => {
+  const reader = readerOf(1, 2, 3);
+  reader.int16();
+  equal(reader.reset(new Uint8Array([7])).uint8(), 7);
+  equal(reader.offset, 1);
+  failsAt(1, () => reader.uint8());
+});
