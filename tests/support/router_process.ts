@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import { freePort } from "./free_port.ts";
+import { ROOT } from "./repository.ts";
+import { until } from "./until.ts";
+
+/** What `/readyz` says. */
+export interface Readiness {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** The router as its users run it: a process of its own, with a configuration file and an HTTP port. */
+export class RouterProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #output: Promise<string>;
+  readonly url: string;
+  #ended: Deno.CommandStatus | undefined;
+
+  private constructor(child: Deno.ChildProcess, url: string) {
+    this.#child = child;
+    this.url = url;
+    this.#output = readAll(child.stderr);
+    void child.status.then((status) => this.#ended = status);
+  }
+
+  /**
+   * Starts `main.ts run` with the keys under `events.config` as given; `http` is added. `folder` is where the
+   * configuration is written and what its relative paths start from.
+   */
+  static async start(
+    folder: string,
+    configuration: Readonly<Record<string, unknown>>,
+  ): Promise<RouterProcess> {
+    const port = freePort();
+    const file = join(folder, "events.yaml");
+    const document = { events: { config: { ...configuration, http: { host: "127.0.0.1", port } } } };
+    await Deno.writeTextFile(file, JSON.stringify(document)); // YAML holds JSON
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--allow-net",
+        "--allow-read",
+        "--allow-write",
+        "--allow-env",
+        "--allow-sys",
+        join(ROOT, "main.ts"),
+        "run",
+        "--config",
+        file,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    return new RouterProcess(child, `http://127.0.0.1:${port}`);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** What it has written to stderr, once it has ended. */
+  get output(): Promise<string> {
+    return this.#output;
+  }
+
+  async readiness(): Promise<Readiness | undefined> {
+    try {
+      const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2_000) });
+      return { status: response.status, body: await response.text() };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Waits until `/readyz` answers with this status; fails at once when the process has ended. */
+  async untilReadyIs(status: number, timeoutMs = 30_000): Promise<void> {
+    let last: Readiness | undefined;
+    await until(
+      async () => {
+        if (this.#ended) throw new Error(`The router ended with ${this.#ended.code}:\n${await this.#output}`);
+        last = await this.readiness();
+        return last?.status === status;
+      },
+      () => `/readyz to be ${status}; last ${last?.status} ${last?.body}`,
+      timeoutMs,
+    );
+  }
+
+  /** The value of one line of `/metrics`, by its name and labels as written there. */
+  async metric(name: string): Promise<number | undefined> {
+    const response = await fetch(`${this.url}/metrics`);
+    const line = (await response.text()).split("\n").find((line) => line.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  }
+
+  /** The most memory that was ever resident, in bytes (Linux). */
+  async peakResidentBytes(): Promise<number> {
+    const status = await Deno.readTextFile(`/proc/${this.pid}/status`);
+    return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+  }
+
+  /** Ends it without a chance to say goodbye. */
+  async kill(): Promise<void> {
+    this.#signal("SIGKILL");
+    await this.#child.status;
+  }
+
+  /** Asks it to end, and gives its exit code. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    this.#signal(signal);
+    return (await this.#child.status).code;
+  }
+
+  #signal(signal: Deno.Signal): void {
+    if (!this.#ended) this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await this.#output;
+  }
+}
+
+async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (
+    const part of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+  ) {
+    text += part;
+  }
+  return text;
+}
