@@ -1,0 +1,365 @@
+import { join } from "node:path";
+import { type PostgresBinaries, postgresBinaries, type PostgresVersion } from "./postgres_binaries.ts";
+import { type Account, serverAccount } from "./server_account.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
+
+/** How to start a server; everything has a default. */
+export interface PostgresOptions {
+  /** Major version; default 18. */
+  readonly version?: PostgresVersion;
+  /** Lines of `postgresql.conf`, before which come logical replication, loopback and a short Unix socket path. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Content of `pg_hba.conf`; default: everybody on this machine is trusted, for replication too. */
+  readonly hba?: string;
+  /** PEM files, which are copied to the server; `caFile` is for client certificates. */
+  readonly ssl?: { readonly certFile: string; readonly keyFile: string; readonly caFile?: string };
+  /** A cluster to keep: made if it is not there, and left when the server is disposed of. Default: a temporary one. */
+  readonly dataDirectory?: string;
+  /** Default: one that is free, below the range that the system hands out, so that it stays free over a restart. */
+  readonly port?: number;
+  /** Told of what takes its time. */
+  readonly log?: (line: string) => void;
+}
+
+/** How a server goes down: waiting for clients, ending their sessions (the default), or as in a crash. */
+export type StopMode = "smart" | "fast" | "immediate";
+
+/**
+ * A PostgreSQL server of one's own, with the superuser `postgres` and the database `postgres`. It ends with
+ * this process, however that ends, and its temporary files with it.
+ */
+export interface PostgresServer extends AsyncDisposable {
+  readonly host: "127.0.0.1";
+  readonly port: number;
+  /** Folder of the Unix socket `.s.PGSQL.<port>`. */
+  readonly socketDirectory: string;
+  readonly dataDirectory: string;
+  /** Major version. */
+  readonly version: PostgresVersion;
+  /** `postgres://postgres@127.0.0.1:<port>/postgres` */
+  readonly connectionString: string;
+  /** The postmaster's process id; throws while the server is stopped. */
+  readonly pid: number;
+  /** The postmaster and its children, postmaster first. */
+  pids(): Promise<number[]>;
+  /** Starts it again, on the same port and data, after `stop` or `kill`. Resolves when it takes connections. */
+  start(): Promise<void>;
+  /** Resolves when it has ended; at once if it has. The data stays. Default `fast`. */
+  stop(mode?: StopMode): Promise<void>;
+  /**
+   * Sends a signal to the postmaster and all its children: SIGSTOP and SIGCONT freeze and thaw the server. After
+   * SIGKILL it resolves when all have ended.
+   */
+  kill(signal: Deno.Signal): Promise<void>;
+  /** All that the server has logged. */
+  logText(): Promise<string>;
+}
+
+/** Starts a PostgreSQL server on this machine's loopback; resolves when it takes connections. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const version = options.version ?? 18;
+  const log = options.log ?? (() => {});
+  const binaries = await postgresBinaries(version, log);
+  const account = await serverAccount();
+  const home = await ownFolder(account);
+  const server = new EmbeddedPostgres(options, version, binaries, account, home);
+  try {
+    await server.create();
+    await server.start();
+    return server;
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A new folder that only the server's user can open. */
+async function ownFolder(account: Account | undefined): Promise<string> {
+  const folder = await Deno.makeTempDir({ dir: temporaryFolder(), prefix: "twinrouter-pg-" });
+  if (account !== undefined) await Deno.chown(folder, account.uid, account.gid);
+  return folder;
+}
+
+const signals = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
+
+class EmbeddedPostgres implements PostgresServer {
+  readonly host = "127.0.0.1";
+  readonly version: PostgresVersion;
+  readonly socketDirectory: string;
+  readonly dataDirectory: string;
+  readonly #options: PostgresOptions;
+  readonly #binaries: PostgresBinaries;
+  readonly #account: Account | undefined;
+  readonly #logFile: string;
+  #port: number;
+  #postmaster: Deno.ChildProcess | undefined;
+  #guard: Deno.ChildProcess | undefined;
+
+  constructor(
+    options: PostgresOptions,
+    version: PostgresVersion,
+    binaries: PostgresBinaries,
+    account: Account | undefined,
+    home: string,
+  ) {
+    this.version = version;
+    this.socketDirectory = home;
+    this.dataDirectory = options.dataDirectory ?? join(home, "data");
+    this.#options = options;
+    this.#binaries = binaries;
+    this.#account = account;
+    this.#logFile = join(home, "log");
+    this.#port = options.port ?? freePort();
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get connectionString(): string {
+    return `postgres://postgres@${this.host}:${this.port}/postgres`;
+  }
+
+  get pid(): number {
+    if (this.#postmaster === undefined) throw new Error("Cannot name the postmaster: the server is stopped");
+    return this.#postmaster.pid;
+  }
+
+  /** Makes the cluster, unless there is one, and configures it. */
+  async create(): Promise<void> {
+    this.#guard = this.#startGuard();
+    if (!(await this.#hasCluster())) {
+      const { success, stdout, stderr } = await this.#command(join(this.#binaries.folder, "bin/initdb"), {
+        args: ["--pgdata", this.dataDirectory, "--username=postgres", "--auth=trust", "--encoding=UTF8"]
+          .concat(["--locale=C", "--no-sync"]),
+      }).output();
+      if (!success) throw new Error(`Cannot make a database cluster: ${text(stderr) || text(stdout)}`);
+    }
+    await this.#give("pg_hba.conf", this.#options.hba ?? trustEverybodyHere);
+    const { ssl } = this.#options;
+    if (ssl !== undefined) {
+      await this.#give("server.crt", await Deno.readTextFile(ssl.certFile));
+      await this.#give("server.key", await Deno.readTextFile(ssl.keyFile));
+      if (ssl.caFile !== undefined) await this.#give("root.crt", await Deno.readTextFile(ssl.caFile));
+    }
+  }
+
+  async start(): Promise<void> {
+    if (this.#postmaster !== undefined) throw new Error("Cannot start PostgreSQL: it is running");
+    for (let attempt = 1;; attempt++) {
+      const logged = (await this.logText()).length;
+      if (await this.#started()) return;
+      const why = (await this.logText()).slice(logged).trim();
+      const portTaken = /could not bind .*Address already in use/.test(why);
+      if (!portTaken || this.#options.port !== undefined || attempt === 10) {
+        throw new Error(`Cannot start PostgreSQL ${this.version} on port ${this.port}: ${why}`);
+      }
+      this.#port = freePort();
+    }
+  }
+
+  async stop(mode: StopMode = "fast"): Promise<void> {
+    const postmaster = this.#postmaster;
+    if (postmaster === undefined) return;
+    postmaster.ref();
+    send(postmaster.pid, signals[mode]);
+    await postmaster.status;
+    this.#postmaster = undefined;
+  }
+
+  async kill(signal: Deno.Signal): Promise<void> {
+    const postmaster = this.#postmaster;
+    const pids = await this.pids();
+    for (const pid of pids) send(pid, signal);
+    if (signal !== "SIGKILL" || postmaster === undefined) return;
+    postmaster.ref();
+    await postmaster.status;
+    this.#postmaster = undefined;
+    for (const pid of pids.slice(1)) while (send(pid, "SIGKILL")) await soon();
+  }
+
+  async pids(): Promise<number[]> {
+    const { stdout } = await new Deno.Command("ps", { args: ["-A", "-o", "pid=,ppid="], stderr: "null" })
+      .output();
+    const processes = text(stdout).split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+    return [
+      this.pid,
+      ...processes.flatMap(([pid, parent]) => pid !== undefined && parent === this.pid ? [pid] : []),
+    ];
+  }
+
+  async logText(): Promise<string> {
+    try {
+      return await Deno.readTextFile(this.#logFile);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop("immediate");
+    const guard = this.#guard;
+    if (guard === undefined) return;
+    this.#guard = undefined;
+    guard.ref();
+    // Its input ends: it sees that no postmaster is left, and tidies up.
+    await guard.stdin.close();
+    await guard.status;
+  }
+
+  /** Runs the postmaster; false if it ended before it was ready. */
+  async #started(): Promise<boolean> {
+    await this.#give("postgresql.conf", this.#configuration());
+    // `sh` only opens the log: exec makes the postmaster the child whose end is seen here.
+    const postmaster = this.#command("sh", {
+      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "postgres", this.#logFile]
+        .concat([join(this.#binaries.folder, "bin/postgres"), "-D", this.dataDirectory]),
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    let ended = false;
+    void postmaster.status.then(() => ended = true);
+    while (!(await this.#isReady(postmaster.pid))) {
+      if (ended) return false;
+      await soon();
+    }
+    postmaster.unref();
+    this.#postmaster = postmaster;
+    return true;
+  }
+
+  /** The eighth line of `postmaster.pid` says when connections are taken; `pg_ctl` goes by it too. */
+  async #isReady(pid: number): Promise<boolean> {
+    try {
+      const lines = (await Deno.readTextFile(join(this.dataDirectory, "postmaster.pid"))).split("\n");
+      return Number(lines[0]) === pid && lines[7]?.trim() === "ready";
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
+  #configuration(): string {
+    const { ssl, settings } = this.#options;
+    const all = {
+      listen_addresses: this.host,
+      port: String(this.port),
+      unix_socket_directories: this.socketDirectory,
+      wal_level: "logical",
+      max_wal_senders: "20",
+      max_replication_slots: "20",
+      log_line_prefix: "%m [%p] %q%a ",
+      ...(ssl === undefined ? {} : { ssl: "on" }),
+      ...(ssl?.caFile === undefined ? {} : { ssl_ca_file: "root.crt" }),
+      ...settings,
+    };
+    return Object.entries(all).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`).join(
+      "",
+    );
+  }
+
+  /**
+   * A shell that waits for this process to let go of its input, by closing it or by dying, and then ends the server
+   * and removes what is temporary. In a session of its own, so that a terminal's Ctrl-C does not reach it.
+   */
+  #startGuard(): Deno.ChildProcess {
+    const guard = this.#command("sh", {
+      args: ["-c", guardScript, "guard", this.dataDirectory, this.socketDirectory],
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    guard.unref();
+    return guard;
+  }
+
+  /** A command that runs as the server's user, where that user can be, with no settings of this process's. */
+  #command(program: string, options: Deno.CommandOptions): Deno.Command {
+    return new Deno.Command(program, {
+      stdin: "null",
+      ...options,
+      ...this.#account,
+      cwd: this.socketDirectory,
+      clearEnv: true,
+      env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" },
+      detached: true,
+    });
+  }
+
+  /** Writes a file of the cluster, which only the server's user may read. */
+  async #give(name: string, content: string): Promise<void> {
+    const path = join(this.dataDirectory, name);
+    await Deno.writeTextFile(path, content, { mode: 0o600 });
+    if (this.#account !== undefined) await Deno.chown(path, this.#account.uid, this.#account.gid);
+  }
+
+  async #hasCluster(): Promise<boolean> {
+    try {
+      await Deno.stat(join(this.dataDirectory, "PG_VERSION"));
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+}
+
+const trustEverybodyHere = `local all,replication all trust
+host all,replication all 127.0.0.1/32 trust
+`;
+
+// The postmaster removes postmaster.pid as its last act. One that does not end within ten seconds is left no choice.
+const guardScript = `cat >/dev/null
+tries=0
+while pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && [ -n "$pid" ]; do
+  case $tries in
+    0) kill -INT "$pid" || break;;
+    100) kill -QUIT "$pid" || break;;
+    150) break;;
+  esac
+  tries=$((tries + 1))
+  sleep 0.1
+done
+cd /
+rm -rf "$2"
+`;
+
+/** A port that nothing listens on, below those that systems give to outgoing connections. */
+function freePort(): number {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+}
+
+/** Sends a signal to a process that may have ended. */
+function send(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** The machine's processes, without those that have ended and whose parent has not noticed. */
+async function runningProcesses(): Promise<{ pid: number; parent: number }[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-A", "-o", "pid=,ppid=,stat="] }).output();
+  return text(stdout).split("\n").flatMap((line) => {
+    const [pid, parent, state] = line.trim().split(/\s+/);
+    return state === undefined || state.startsWith("Z") ? [] : [{ pid: Number(pid), parent: Number(parent) }];
+  });
+}
+
+function soon(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).trim();
+}
