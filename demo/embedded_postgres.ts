@@ -1,7 +1,10 @@
 import { join } from "node:path";
-import { type PostgresBinaries, postgresBinaries, type PostgresVersion } from "./postgres_binaries.ts";
-import { type Account, serverAccount } from "./server_account.ts";
-import { temporaryFolder } from "./temporary_folder.ts";
+import { type PostgresBinaries, postgresBinaries, type PostgresVersion } from "./postgres/binaries.ts";
+import { freePort } from "./postgres/free_port.ts";
+import { guardArguments } from "./postgres/guard.ts";
+import { runningProcesses, sendSignal } from "./postgres/processes.ts";
+import { type Account, serverAccount } from "./postgres/server_account.ts";
+import { temporaryFolder } from "./postgres/temporary_folder.ts";
 
 /** How to start a server; everything has a default. */
 export interface PostgresOptions {
@@ -162,7 +165,7 @@ class EmbeddedPostgres implements PostgresServer {
     const postmaster = this.#postmaster;
     if (postmaster === undefined) return;
     postmaster.ref();
-    send(postmaster.pid, signals[mode]);
+    sendSignal(postmaster.pid, signals[mode]);
     await postmaster.status;
     this.#postmaster = undefined;
   }
@@ -170,22 +173,17 @@ class EmbeddedPostgres implements PostgresServer {
   async kill(signal: Deno.Signal): Promise<void> {
     const postmaster = this.#postmaster;
     const pids = await this.pids();
-    for (const pid of pids) send(pid, signal);
+    for (const pid of pids) sendSignal(pid, signal);
     if (signal !== "SIGKILL" || postmaster === undefined) return;
     postmaster.ref();
     await postmaster.status;
     this.#postmaster = undefined;
-    for (const pid of pids.slice(1)) while (send(pid, "SIGKILL")) await soon();
+    while ((await runningProcesses()).some(({ pid }) => pids.includes(pid))) await soon();
   }
 
   async pids(): Promise<number[]> {
-    const { stdout } = await new Deno.Command("ps", { args: ["-A", "-o", "pid=,ppid="], stderr: "null" })
-      .output();
-    const processes = text(stdout).split("\n").map((line) => line.trim().split(/\s+/).map(Number));
-    return [
-      this.pid,
-      ...processes.flatMap(([pid, parent]) => pid !== undefined && parent === this.pid ? [pid] : []),
-    ];
+    const children = (await runningProcesses()).filter(({ parent }) => parent === this.pid);
+    return [this.pid, ...children.map(({ pid }) => pid)];
   }
 
   async logText(): Promise<string> {
@@ -265,7 +263,7 @@ class EmbeddedPostgres implements PostgresServer {
    */
   #startGuard(): Deno.ChildProcess {
     const guard = this.#command("sh", {
-      args: ["-c", guardScript, "guard", this.dataDirectory, this.socketDirectory],
+      args: guardArguments(this.dataDirectory, this.socketDirectory),
       stdin: "piped",
       stdout: "null",
       stderr: "null",
@@ -308,53 +306,6 @@ class EmbeddedPostgres implements PostgresServer {
 const trustEverybodyHere = `local all,replication all trust
 host all,replication all 127.0.0.1/32 trust
 `;
-
-// The postmaster removes postmaster.pid as its last act. One that does not end within ten seconds is left no choice.
-const guardScript = `cat >/dev/null
-tries=0
-while pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && [ -n "$pid" ]; do
-  case $tries in
-    0) kill -INT "$pid" || break;;
-    100) kill -QUIT "$pid" || break;;
-    150) break;;
-  esac
-  tries=$((tries + 1))
-  sleep 0.1
-done
-cd /
-rm -rf "$2"
-`;
-
-/** A port that nothing listens on, below those that systems give to outgoing connections. */
-function freePort(): number {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-}
-
-/** Sends a signal to a process that may have ended. */
-function send(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-/** The machine's processes, without those that have ended and whose parent has not noticed. */
-async function runningProcesses(): Promise<{ pid: number; parent: number }[]> {
-  const { stdout } = await new Deno.Command("ps", { args: ["-A", "-o", "pid=,ppid=,stat="] }).output();
-  return text(stdout).split("\n").flatMap((line) => {
-    const [pid, parent, state] = line.trim().split(/\s+/);
-    return state === undefined || state.startsWith("Z") ? [] : [{ pid: Number(pid), parent: Number(parent) }];
-  });
-}
 
 function soon(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,5 +1,5 @@
 import { basename, dirname, join, relative } from "node:path";
-import packages from "./postgres_packages.json" with { type: "json" };
+import packages from "./packages.json" with { type: "json" };
 import { temporaryFolder } from "./temporary_folder.ts";
 
 /** The major versions of PostgreSQL that can be started. */
