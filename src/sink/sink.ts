@@ -1,6 +1,8 @@
 import type { CloudEvent } from "../event/cloud_event.ts";
 import type { SinkError } from "./sink_error.ts";
 
+export type { CloudEvent, EventFormat } from "../event/cloud_event.ts";
+
 /** Events for one sink, in commit order per partition key; never empty. */
 export type Batch = readonly CloudEvent[];
 
