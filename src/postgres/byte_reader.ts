@@ -40,6 +40,11 @@ export class ByteReader {
     return value;
   }
 
+  /** A byte that stands for a letter, as the protocol's message kinds do. */
+  character(): string {
+    return String.fromCharCode(this.uint8());
+  }
+
   int16(): number {
     const at = this.#take(2);
     return (this.#byte(at) << 24 >> 16) | this.#byte(at + 1);
@@ -53,6 +58,13 @@ export class ByteReader {
 
   uint32(): number {
     return this.int32() >>> 0;
+  }
+
+  /** The next `uint32`, which stays to be read. */
+  peekUint32(): number {
+    const value = this.uint32();
+    this.#offset -= 4;
+    return value;
   }
 
   int64(): bigint {
