@@ -93,13 +93,15 @@ export class TransactionAssembler {
   }
 
   /**
-   * A message outside of any transaction was decoded when it was read from the log, which is never while another
-   * transaction is being sent. All that committed before it has been sent: it can be confirmed by itself.
+   * A message outside of any transaction is sent when it is read from the log, which is never while another transaction
+   * is being sent. All that committed before it has been sent, so it can be confirmed by itself: as its `lsn`, which
+   * is where its record ends. The next record may begin there and be the commit of a transaction, which would be lost
+   * if one byte more was confirmed.
    */
   #emitMessage(message: LogicalMessage, out: Replicated[]): void {
     this.#expectBetweenTransactions(message.kind);
     out.push({ kind: "message", message, ordinal: 0 });
-    out.push({ kind: "settle", lsn: message.lsn + 1n, endsTransaction: false });
+    out.push({ kind: "settle", lsn: message.lsn, endsTransaction: false });
   }
 
   #commit(commitLsn: Lsn, endLsn: Lsn, out: Replicated[]): void {
