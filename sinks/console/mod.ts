@@ -21,6 +21,8 @@ const TERMINAL_CONTROLS = /[\u007f-\u009f]/g;
 /** For lines for people that no terminal shows. */
 const COLUMNS_ELSEWHERE = 200;
 const LINE_END = 0x0a;
+/** Of one write, which no abort can call back. */
+const WRITE_BYTES = 65_536;
 /** Before a full pipe is tried again: nothing tells when it has room. */
 const FULL_PAUSE_MS = 5;
 
@@ -47,7 +49,7 @@ export class ConsoleSink implements Sink {
       // Ends a line that an abort or an error has cut, so that it spoils no other.
       let bytes = encoder.encode((this.#midLine ? "\n" : "") + this.#lines(batch));
       while (bytes.length > 0) {
-        const writing = this.#write(bytes);
+        const writing = this.#write(bytes.subarray(0, WRITE_BYTES));
         this.#writing = writing.catch(() => {});
         const count = await abortable(writing, signal);
         if (count === 0) await delay(FULL_PAUSE_MS, undefined, { signal });
