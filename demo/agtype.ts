@@ -1,4 +1,4 @@
-/** A value of an AGE property map. A number with a fraction is a float; a whole one an integer, unless `float` says otherwise. */
+/** A value of an AGE property map. A safe integer is an integer, any other number a float; `float` makes any a float. */
 export type AgtypeValue =
   | null
   | boolean
@@ -38,7 +38,7 @@ export function agtype(value: AgtypeValue): string {
   if (value === null || typeof value === "boolean" || typeof value === "bigint") return String(value);
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "number") {
-    return Number.isInteger(value) && !Object.is(value, -0) ? BigInt(value).toString() : printFloat(value);
+    return Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : printFloat(value);
   }
   if (value instanceof Float) return printFloat(value.value);
   if (value instanceof Numeric) return `${value.digits}::numeric`;
