@@ -12,12 +12,10 @@ import { closest } from "./closest.ts";
  */
 
 /** JSON Schema of a value as it is written, instead of what zod would say. */
-export const jsonForms: z.core.$ZodRegistry<Record<string, unknown>> = z.registry<Record<string, unknown>>();
+export const jsonForms: z.core.$ZodRegistry<Record<string, unknown>, z.core.$ZodType> = z.registry();
 
 /** The schemas whose values must never be shown. */
-export const secretValues: z.core.$ZodRegistry<{ readonly secret: true }> = z.registry<
-  { readonly secret: true }
->();
+export const secretValues: z.core.$ZodRegistry<{ readonly secret: true }, z.core.$ZodType> = z.registry();
 
 /** In the JSON Schema, text with a `${…}` in it passes everywhere: what it gives is known at start only. */
 const REFERENCE = "\\$\\{";

@@ -1,0 +1,66 @@
+import { resolve } from "node:path";
+import type { z } from "zod";
+import type {
+  QueueConfiguration,
+  RetryConfiguration,
+  RouteConfiguration,
+  SinkConfiguration,
+  SourceConfiguration,
+} from "./configuration.ts";
+import { TOP } from "./cross_checks.ts";
+import type { configurationSchema, SinkKinds } from "./schema.ts";
+
+type Parsed = z.output<ReturnType<typeof configurationSchema>>["events"]["config"];
+
+/** The source, its file paths absolute. */
+export function resolveSource(source: Parsed["source"], baseDirectory: string): SourceConfiguration {
+  const resolved: { -readonly [Key in keyof SourceConfiguration]: SourceConfiguration[Key] } = { ...source };
+  for (const key of ["passwordFile", "sslRootCert", "sslCert", "sslKey"] as const) {
+    const path = source[key];
+    if (path !== undefined && !(key === "sslRootCert" && path === "system")) {
+      resolved[key] = resolve(baseDirectory, path);
+    }
+  }
+  return resolved;
+}
+
+/** The sinks of every kind, each with what it does not say itself taken from `defaults`. */
+export function resolveSinks(
+  eventSinks: Parsed["eventSinks"],
+  defaults: { readonly retry: RetryConfiguration; readonly queue: QueueConfiguration },
+): readonly SinkConfiguration[] {
+  return Object.entries(eventSinks).flatMap(([kind, sinks]) =>
+    sinks?.map(({ name, maxBatchSize, retry, queue, ...options }, index) => ({
+      kind,
+      name,
+      path: [...TOP, "eventSinks", kind, index],
+      options,
+      retry: { ...defaults.retry, ...retry },
+      queue: { ...defaults.queue, ...queue },
+      ...(maxBatchSize !== undefined && { maxBatchSize }),
+    })) ?? []
+  );
+}
+
+/** The routes with their formats; one to each sink when the file names none. */
+export function resolveRoutes(
+  eventRoutes: Parsed["eventRoutes"],
+  sinks: readonly SinkConfiguration[],
+  kinds: SinkKinds,
+): readonly RouteConfiguration[] {
+  const formats = new Map(sinks.map(({ name, kind }) => [name, kinds[kind]?.defaultFormat]));
+  const defaultFormat = (name: string) => formats.get(name) ?? "EventNotification";
+  if (!eventRoutes) {
+    return sinks.map(({ name, path }) => ({
+      sinkName: name,
+      eventFormat: defaultFormat(name),
+      includeMetadata: false,
+      path,
+    }));
+  }
+  return eventRoutes.map((route, index) => ({
+    ...route,
+    eventFormat: route.eventFormat ?? defaultFormat(route.sinkName),
+    path: [...TOP, "eventRoutes", index],
+  }));
+}

@@ -1,0 +1,145 @@
+import type { z } from "zod";
+import { closest } from "./closest.ts";
+import type { Path } from "./problem.ts";
+import { keysOf, schemasAt } from "./schema_at.ts";
+
+/** What a value breaks of its schema. */
+export interface SchemaProblem {
+  readonly path: Path;
+  readonly message: string;
+  /** Whether the key itself is meant, or what it stands for. */
+  readonly where: "key" | "value";
+}
+
+interface Problem extends SchemaProblem {
+  /** Of an unknown key: the one that it may be a misspelling of. */
+  readonly meant?: string | undefined;
+}
+
+const MISSING = "is missing";
+
+export interface SchemaResult<Output> {
+  /** Absent when there are problems. */
+  readonly output?: Output;
+  readonly problems: readonly SchemaProblem[];
+}
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+/**
+ * Checks plain values against a schema. Unknown keys are taken away once they are reported, because they would keep
+ * the schema from comparing the others with each other.
+ */
+export function checkSchema<Output>(schema: z.ZodType<Output>, value: unknown): SchemaResult<Output> {
+  const first = schema.safeParse(value);
+  if (first.success) return { output: first.data, problems: [] };
+  const unknownKeys = first.error.issues.filter(isUnknownKeys);
+  if (unknownKeys.length === 0) return { problems: told(problemsOf(first.error.issues, schema, value)) };
+  const cleaned = unknownKeys.reduce((rest, { path, keys }) => without(rest, path as Path, keys), value);
+  const second = schema.safeParse(cleaned);
+  const issues = [...unknownKeys, ...second.error?.issues.filter((issue) => !isUnknownKeys(issue)) ?? []];
+  return { problems: told(problemsOf(issues, schema, value)) };
+}
+
+/** One mistake is told once: a key that is taken for a misspelling of another is not missing as well. */
+function told(problems: readonly Problem[]): readonly SchemaProblem[] {
+  const meant = new Set(
+    problems.map(({ path, meant }) => meant && JSON.stringify([...path.slice(0, -1), meant])),
+  );
+  return problems.filter(({ path, message }) => message !== MISSING || !meant.has(JSON.stringify(path)))
+    .map(({ path, message, where }) => ({ path, message, where }));
+}
+
+function isUnknownKeys(issue: z.core.$ZodIssue): issue is z.core.$ZodIssueUnrecognizedKeys {
+  return issue.code === "unrecognized_keys";
+}
+
+/** A copy of `value` without some keys of the mapping at `path`. */
+function without(value: unknown, path: Path, keys: readonly string[]): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) {
+    return Object.fromEntries(Object.entries(value as Mapping).filter(([key]) => !keys.includes(key)));
+  }
+  if (Array.isArray(value)) {
+    return value.map((item, index) => index === step ? without(item, rest, keys) : item);
+  }
+  return { ...value as Mapping, [step]: without((value as Mapping)[step], rest, keys) };
+}
+
+function problemsOf(
+  issues: readonly z.core.$ZodIssue[],
+  schema: z.ZodType,
+  value: unknown,
+  base: Path = [],
+): Problem[] {
+  return issues.flatMap((issue): Problem[] => {
+    const path = [...base, ...issue.path as Path];
+    const nested = (inner: readonly z.core.$ZodIssue[]) => problemsOf(inner, schema, value, path);
+    switch (issue.code) {
+      case "unrecognized_keys":
+        return issue.keys.map((key) => unknownKey(schema, path, key));
+      case "invalid_union": {
+        const branch = likeliestBranch(issue.errors);
+        if (branch) return nested(branch);
+        break;
+      }
+      case "invalid_key":
+        return [{ path, message: issue.issues[0]?.message ?? issue.message, where: "key" }];
+      case "invalid_element":
+        return nested(issue.issues);
+    }
+    if (path.length > 0 && valueAt(value, path) === undefined) {
+      return issue.code === "custom"
+        ? [{ path, message: issue.message, where: "value" }]
+        : [{ path, message: MISSING, where: "value" }];
+    }
+    return [{ path, message: inOurWords(issue), where: "value" }];
+  });
+}
+
+/** The branch of a union that was meant: the only one that the value's own type fits. */
+function likeliestBranch(
+  branches: readonly (readonly z.core.$ZodIssue[])[],
+): readonly z.core.$ZodIssue[] | undefined {
+  const fitting = branches.filter((issues) =>
+    issues.every(({ code, path }) => path.length > 0 || (code !== "invalid_type" && code !== "invalid_value"))
+  );
+  return fitting.length === 1 ? fitting[0] : undefined;
+}
+
+function unknownKey(schema: z.ZodType, path: Path, key: string): Problem {
+  const known = keysOf(schemasAt(schema, path));
+  const meant = closest(key, known);
+  const hint = meant !== undefined
+    ? `; did you mean ${meant}?`
+    : known.length > 0
+    ? `; known are ${known.join(", ")}`
+    : "";
+  return { path: [...path, key], message: `unknown key${hint}`, where: "key", meant };
+}
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  object: "keys with values",
+  record: "keys with values",
+  array: "a list",
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+};
+
+/** zod's own wording is for programmers; a schema's own message is kept. */
+function inOurWords(issue: z.core.$ZodIssue): string {
+  if (!issue.message.startsWith("Invalid input")) return issue.message;
+  if (issue.code === "invalid_type") return `expected ${EXPECTED[issue.expected] ?? issue.expected}`;
+  if (issue.code === "invalid_value") return `expected ${issue.values.map(String).join(" or ")}`;
+  return "expected another kind of value";
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (at, step) =>
+      typeof at === "object" && at !== null && Object.hasOwn(at, step) ? (at as Mapping)[step] : undefined,
+    value,
+  );
+}
