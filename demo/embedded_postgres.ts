@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type PostgresBinaries, postgresBinaries, type PostgresVersion } from "./postgres/binaries.ts";
+import { Cluster } from "./postgres/cluster.ts";
 import { freePort } from "./postgres/free_port.ts";
 import { guardArguments } from "./postgres/guard.ts";
 import { runningProcesses, sendSignal } from "./postgres/processes.ts";
@@ -16,9 +17,12 @@ export interface PostgresOptions {
   readonly hba?: string;
   /** PEM files, which are copied to the server; `caFile` is for client certificates. */
   readonly ssl?: { readonly certFile: string; readonly keyFile: string; readonly caFile?: string };
-  /** A cluster to keep: made if it is not there, and left when the server is disposed of. Default: a temporary one. */
+  /**
+   * A cluster to keep: made if it is not there, and left when the server is disposed of. Default: a temporary one.
+   * Root's must be in a folder that the server's user can reach.
+   */
   readonly dataDirectory?: string;
-  /** Default: one that is free, below the range that the system hands out, so that it stays free over a restart. */
+  /** Default: one that is free, and likely to stay free over a restart. */
   readonly port?: number;
   /** Told of what takes its time. */
   readonly log?: (line: string) => void;
@@ -61,26 +65,19 @@ export interface PostgresServer extends AsyncDisposable {
 /** Starts a PostgreSQL server on this machine's loopback; resolves when it takes connections. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const version = options.version ?? 18;
-  const log = options.log ?? (() => {});
-  const binaries = await postgresBinaries(version, log);
+  const binaries = await postgresBinaries(version, options.log ?? (() => {}));
   const account = await serverAccount();
-  const home = await ownFolder(account);
+  const home = await Deno.makeTempDir({ dir: temporaryFolder(), prefix: "twinrouter-pg-" });
+  if (account !== undefined) await Deno.chown(home, account.uid, account.gid);
   const server = new EmbeddedPostgres(options, version, binaries, account, home);
   try {
     await server.create();
-    await server.start();
+    await server.startOnFreePort();
     return server;
   } catch (error) {
     await server[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** A new folder that only the server's user can open. */
-async function ownFolder(account: Account | undefined): Promise<string> {
-  const folder = await Deno.makeTempDir({ dir: temporaryFolder(), prefix: "twinrouter-pg-" });
-  if (account !== undefined) await Deno.chown(folder, account.uid, account.gid);
-  return folder;
 }
 
 const signals = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
@@ -89,14 +86,15 @@ class EmbeddedPostgres implements PostgresServer {
   readonly host = "127.0.0.1";
   readonly version: PostgresVersion;
   readonly socketDirectory: string;
-  readonly dataDirectory: string;
   readonly #options: PostgresOptions;
   readonly #binaries: PostgresBinaries;
   readonly #account: Account | undefined;
+  readonly #cluster: Cluster;
   readonly #logFile: string;
+  readonly #guard: Deno.ChildProcess;
+  readonly #guardInput: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #port: number;
   #postmaster: Deno.ChildProcess | undefined;
-  #guard: Deno.ChildProcess | undefined;
 
   constructor(
     options: PostgresOptions,
@@ -107,16 +105,28 @@ class EmbeddedPostgres implements PostgresServer {
   ) {
     this.version = version;
     this.socketDirectory = home;
-    this.dataDirectory = options.dataDirectory ?? join(home, "data");
     this.#options = options;
     this.#binaries = binaries;
     this.#account = account;
+    this.#cluster = new Cluster(options.dataDirectory ?? join(home, "data"), account);
     this.#logFile = join(home, "log");
     this.#port = options.port ?? freePort();
+    this.#guard = this.#command("sh", {
+      args: guardArguments(this.dataDirectory, home),
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    this.#guard.unref();
+    this.#guardInput = this.#guard.stdin.getWriter();
   }
 
   get port(): number {
     return this.#port;
+  }
+
+  get dataDirectory(): string {
+    return this.#cluster.dataDirectory;
   }
 
   get connectionString(): string {
@@ -128,37 +138,59 @@ class EmbeddedPostgres implements PostgresServer {
     return this.#postmaster.pid;
   }
 
-  /** Makes the cluster, unless there is one, and configures it. */
+  /** Makes the cluster, unless there is one, and gives it its files. */
   async create(): Promise<void> {
-    this.#guard = this.#startGuard();
-    if (!(await this.#hasCluster())) {
+    if (!(await this.#cluster.exists())) {
+      await this.#cluster.makeFolder();
       const { success, stdout, stderr } = await this.#command(join(this.#binaries.folder, "bin/initdb"), {
         args: ["--pgdata", this.dataDirectory, "--username=postgres", "--auth=trust", "--encoding=UTF8"]
           .concat(["--locale=C", "--no-sync"]),
       }).output();
       if (!success) throw new Error(`Cannot make a database cluster: ${text(stderr) || text(stdout)}`);
     }
-    await this.#give("pg_hba.conf", this.#options.hba ?? trustEverybodyHere);
-    const { ssl } = this.#options;
-    if (ssl !== undefined) {
-      await this.#give("server.crt", await Deno.readTextFile(ssl.certFile));
-      await this.#give("server.key", await Deno.readTextFile(ssl.keyFile));
-      if (ssl.caFile !== undefined) await this.#give("root.crt", await Deno.readTextFile(ssl.caFile));
+    const { hba, ssl } = this.#options;
+    await this.#cluster.write("pg_hba.conf", hba ?? trustEverybodyHere);
+    if (ssl === undefined) return;
+    await this.#cluster.write("server.crt", await Deno.readTextFile(ssl.certFile));
+    await this.#cluster.write("server.key", await Deno.readTextFile(ssl.keyFile));
+    if (ssl.caFile !== undefined) await this.#cluster.write("root.crt", await Deno.readTextFile(ssl.caFile));
+  }
+
+  /** Starts it on another port if somebody was quicker to take the one that was free. */
+  async startOnFreePort(): Promise<void> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.start();
+      } catch (error) {
+        const taken = /could not bind .*Address already in use/.test(await this.logText());
+        if (!taken || this.#options.port !== undefined || attempt === 10) throw error;
+        this.#port = freePort();
+      }
     }
   }
 
   async start(): Promise<void> {
     if (this.#postmaster !== undefined) throw new Error("Cannot start PostgreSQL: it is running");
-    for (let attempt = 1;; attempt++) {
-      const logged = (await this.logText()).length;
-      if (await this.#started()) return;
-      const why = (await this.logText()).slice(logged).trim();
-      const portTaken = /could not bind .*Address already in use/.test(why);
-      if (!portTaken || this.#options.port !== undefined || attempt === 10) {
+    const logged = (await this.logText()).length;
+    await this.#cluster.configure(this.#settings());
+    // `sh` only opens the log: exec makes the postmaster the child whose end is seen here.
+    const postmaster = this.#command("sh", {
+      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "postgres", this.#logFile]
+        .concat([join(this.#binaries.folder, "bin/postgres"), "-D", this.dataDirectory]),
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    this.#postmaster = postmaster;
+    void postmaster.status.then(() => this.#postmaster = undefined);
+    await this.#guardInput.write(new TextEncoder().encode(`${postmaster.pid}\n`));
+    while (!(await this.#cluster.isReady(postmaster.pid))) {
+      if (this.#postmaster === undefined) {
+        const why = (await this.logText()).slice(logged).trim();
         throw new Error(`Cannot start PostgreSQL ${this.version} on port ${this.port}: ${why}`);
       }
-      this.#port = freePort();
+      await soon();
     }
+    postmaster.unref();
   }
 
   async stop(mode: StopMode = "fast"): Promise<void> {
@@ -167,7 +199,6 @@ class EmbeddedPostgres implements PostgresServer {
     postmaster.ref();
     sendSignal(postmaster.pid, signals[mode]);
     await postmaster.status;
-    this.#postmaster = undefined;
   }
 
   async kill(signal: Deno.Signal): Promise<void> {
@@ -177,7 +208,6 @@ class EmbeddedPostgres implements PostgresServer {
     if (signal !== "SIGKILL" || postmaster === undefined) return;
     postmaster.ref();
     await postmaster.status;
-    this.#postmaster = undefined;
     while ((await runningProcesses()).some(({ pid }) => pids.includes(pid))) await soon();
   }
 
@@ -196,51 +226,18 @@ class EmbeddedPostgres implements PostgresServer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop("immediate");
-    const guard = this.#guard;
-    if (guard === undefined) return;
-    this.#guard = undefined;
-    guard.ref();
-    // Its input ends: it sees that no postmaster is left, and tidies up.
-    await guard.stdin.close();
-    await guard.status;
+    // Somebody may have frozen it.
+    const patience = setTimeout(() => void this.kill("SIGKILL"), 5_000);
+    await this.stop(this.#options.dataDirectory === undefined ? "immediate" : "fast");
+    clearTimeout(patience);
+    this.#guard.ref();
+    await this.#guardInput.close();
+    await this.#guard.status;
   }
 
-  /** Runs the postmaster; false if it ended before it was ready. */
-  async #started(): Promise<boolean> {
-    await this.#give("postgresql.conf", this.#configuration());
-    // `sh` only opens the log: exec makes the postmaster the child whose end is seen here.
-    const postmaster = this.#command("sh", {
-      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "postgres", this.#logFile]
-        .concat([join(this.#binaries.folder, "bin/postgres"), "-D", this.dataDirectory]),
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    let ended = false;
-    void postmaster.status.then(() => ended = true);
-    while (!(await this.#isReady(postmaster.pid))) {
-      if (ended) return false;
-      await soon();
-    }
-    postmaster.unref();
-    this.#postmaster = postmaster;
-    return true;
-  }
-
-  /** The eighth line of `postmaster.pid` says when connections are taken; `pg_ctl` goes by it too. */
-  async #isReady(pid: number): Promise<boolean> {
-    try {
-      const lines = (await Deno.readTextFile(join(this.dataDirectory, "postmaster.pid"))).split("\n");
-      return Number(lines[0]) === pid && lines[7]?.trim() === "ready";
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
-  }
-
-  #configuration(): string {
+  #settings(): Record<string, string> {
     const { ssl, settings } = this.#options;
-    const all = {
+    return {
       listen_addresses: this.host,
       port: String(this.port),
       unix_socket_directories: this.socketDirectory,
@@ -252,27 +249,12 @@ class EmbeddedPostgres implements PostgresServer {
       ...(ssl?.caFile === undefined ? {} : { ssl_ca_file: "root.crt" }),
       ...settings,
     };
-    return Object.entries(all).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`).join(
-      "",
-    );
   }
 
   /**
-   * A shell that waits for this process to let go of its input, by closing it or by dying, and then ends the server
-   * and removes what is temporary. In a session of its own, so that a terminal's Ctrl-C does not reach it.
+   * A command that runs as the server's user, with no settings of this process's, and in a session of its own: a
+   * terminal's Ctrl-C does not reach it.
    */
-  #startGuard(): Deno.ChildProcess {
-    const guard = this.#command("sh", {
-      args: guardArguments(this.dataDirectory, this.socketDirectory),
-      stdin: "piped",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    guard.unref();
-    return guard;
-  }
-
-  /** A command that runs as the server's user, where that user can be, with no settings of this process's. */
   #command(program: string, options: Deno.CommandOptions): Deno.Command {
     return new Deno.Command(program, {
       stdin: "null",
@@ -283,23 +265,6 @@ class EmbeddedPostgres implements PostgresServer {
       env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" },
       detached: true,
     });
-  }
-
-  /** Writes a file of the cluster, which only the server's user may read. */
-  async #give(name: string, content: string): Promise<void> {
-    const path = join(this.dataDirectory, name);
-    await Deno.writeTextFile(path, content, { mode: 0o600 });
-    if (this.#account !== undefined) await Deno.chown(path, this.#account.uid, this.#account.gid);
-  }
-
-  async #hasCluster(): Promise<boolean> {
-    try {
-      await Deno.stat(join(this.dataDirectory, "PG_VERSION"));
-      return true;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
   }
 }
 

