@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { addProcessMetrics } from "./process_metrics.ts";
 
 /** Everything that `/metrics` tells, by name; one registry for each running router, so that tests do not share. */
 export class Metrics {
@@ -84,4 +85,8 @@ export class Metrics {
     help: "Times that the replication connection was lost",
     registers: [this.registry],
   });
+
+  constructor() {
+    addProcessMetrics(this.registry);
+  }
 }

@@ -1,0 +1,71 @@
+import { Redaction } from "./redaction.ts";
+
+/** How a part of the router is doing: the replication stream, or one sink. */
+export interface PartState {
+  /** Unique among the parts: `replication`, `sink.Hook`. */
+  readonly name: string;
+  readonly ready: boolean;
+  /** One word: `streaming`, `connecting`, `down`. */
+  readonly state: string;
+  /** When the state began, in milliseconds since 1970. */
+  readonly since: number;
+  /** For people: why it is so. */
+  readonly detail?: string;
+  /** Anything countable, by name. */
+  readonly facts?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Tells a part's present state, at once and without waiting for anything. */
+export type Part = () => PartState;
+
+/** What `/readyz` says. */
+export interface HealthReport {
+  /** True while there are parts and all of them are ready. */
+  readonly ready: boolean;
+  readonly parts: readonly ReportedPart[];
+}
+
+/** A part's state with the time as people read it: RFC 3339, UTC. */
+export type ReportedPart = Omit<PartState, "since"> & { readonly since: string };
+
+/** Asks every part of the router how it is doing. */
+export class Health {
+  readonly #parts = new Set<Part>();
+  readonly #redaction: Redaction;
+
+  /** @param redaction what no report may show */
+  constructor(parts: Iterable<Part> = [], redaction: Redaction = new Redaction()) {
+    this.#redaction = redaction;
+    for (const part of parts) this.add(part);
+  }
+
+  /** Lets one more part count. */
+  add(part: Part): void {
+    this.#parts.add(part);
+  }
+
+  /** The states at this moment. */
+  report(): HealthReport {
+    const parts = [...this.#parts].map((part) => this.#ask(part));
+    return { ready: parts.length > 0 && parts.every(({ ready }) => ready), parts };
+  }
+
+  #ask(part: Part): ReportedPart {
+    const { since, ...state } = this.#stateOf(part);
+    return {
+      ...state,
+      since: new Date(since).toISOString(),
+      ...(state.detail !== undefined && { detail: this.#redaction.apply(state.detail) }),
+    };
+  }
+
+  /** A part that cannot even tell its state must not make the whole report fail. */
+  #stateOf(part: Part): PartState {
+    try {
+      return part();
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      return { name: part.name || "unknown", ready: false, state: "unknown", since: Date.now(), detail };
+    }
+  }
+}
