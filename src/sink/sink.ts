@@ -33,14 +33,16 @@ export interface Sink extends AsyncDisposable {
 
   /**
    * Reaches the far end, or throws a `SinkError`. Called before the first `deliver`, and again, with backoff, after a
-   * throw of its own; never at the same time as `deliver`. `check` calls it too, so it sends no event.
+   * throw of its own or of `deliver`, when it makes sure that what it has is still good; never at the same time as
+   * `deliver`. `check` calls it too, so it sends no event.
    */
   connect(signal: AbortSignal): Promise<void>;
 
   /**
-   * Resolves once every event that it does not return as failed is durable at the far end; a throw fails the whole
-   * batch. After a failed event it sends no later event of the same partition key: it returns those as `retryable`
-   * too. Called at most `concurrency` times at once. After an abort nothing may still go out.
+   * Resolves once every event that it does not return as failed is durable at the far end. A throw fails the whole
+   * batch and blames no event: the same ones come again, at first one at a time. After a failed event it sends no
+   * later event of the same partition key: it returns those as `retryable` too. Called at most `concurrency` times at
+   * once. After an abort nothing may still go out.
    */
   deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]>;
 

@@ -1,0 +1,117 @@
+import type { Log } from "../observe/log.ts";
+import type { Clock } from "./clock.ts";
+import type { DeadLetter, DeadLetterStore } from "./dead_letter.ts";
+import { backoff, type RetrySettings } from "./retry_policy.ts";
+
+const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
+const MOST_AT_ONCE = 1000;
+/** Milliseconds between two words about dead letters in the log. */
+const QUIET = 60_000;
+
+interface Entry {
+  readonly letter: DeadLetter;
+  readonly written: () => void;
+}
+
+/**
+ * Writes the dead letters of all sinks, many at once when they come fast. Until one is written its event is not
+ * settled: a store that fails is tried again for ever, and what waits for it counts in its sink's queue, which bounds
+ * this one.
+ */
+export class DeadLetterQueue {
+  readonly #store: DeadLetterStore;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #log: Log;
+  readonly #changed: () => void;
+  #entries: Entry[] = [];
+  #writing: Promise<void> | undefined;
+  #failures = 0;
+  #cancelRetry: (() => void) | undefined;
+  #closed = false;
+  #toldAt = -Infinity;
+  #untold = 0;
+
+  /** @param changed called after each try to write */
+  constructor(
+    store: DeadLetterStore,
+    surroundings: { clock: Clock; random: () => number; log: Log; changed: () => void },
+  ) {
+    this.#store = store;
+    this.#clock = surroundings.clock;
+    this.#random = surroundings.random;
+    this.#log = surroundings.log;
+    this.#changed = surroundings.changed;
+  }
+
+  /** Calls `written` once the letter is durable, unless the queue is closed before. */
+  add(letter: DeadLetter, written: () => void): void {
+    this.#entries.push({ letter, written });
+    this.#tell(letter);
+    this.#write();
+  }
+
+  /** Nothing waits, or nothing can be written for now. */
+  get isStuckOrIdle(): boolean {
+    return this.#entries.length === 0 || this.#cancelRetry !== undefined;
+  }
+
+  /** Resolves once nothing is being written any more; what waits is dropped. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    await this.#writing;
+  }
+
+  #write(): void {
+    if (this.#writing || this.#cancelRetry || this.#closed || this.#entries.length === 0) return;
+    this.#writing = this.#writeSome().finally(() => {
+      this.#writing = undefined;
+      this.#write();
+      this.#changed();
+    });
+  }
+
+  async #writeSome(): Promise<void> {
+    const entries = this.#entries.slice(0, MOST_AT_ONCE);
+    try {
+      await this.#store.write(entries.map((entry) => entry.letter));
+    } catch (error) {
+      this.#failures++;
+      if (this.#failures === 1) {
+        this.#log.error("Cannot write dead letters: their events stay unsettled until it works", {
+          error: error instanceof Error ? error.message : String(error),
+        });
+      }
+      if (this.#closed) return;
+      this.#cancelRetry = this.#clock.after(backoff(RETRY, this.#failures, this.#random), () => {
+        this.#cancelRetry = undefined;
+        this.#write();
+      });
+      return;
+    }
+    if (this.#failures > 0) this.#log.info("Dead letters are written again");
+    this.#failures = 0;
+    this.#entries = this.#entries.slice(entries.length);
+    for (const entry of entries) entry.written();
+  }
+
+  /** One bad event is worth a word; a flood of them is worth one a minute. */
+  #tell(letter: DeadLetter): void {
+    this.#untold++;
+    const now = this.#clock.now();
+    if (now - this.#toldAt < QUIET) return;
+    this.#log.warn("Sink did not take an event: it becomes a dead letter", {
+      sink: letter.sink,
+      route: letter.route,
+      kind: letter.kind,
+      reason: letter.reason,
+      attempts: letter.attempts,
+      id: letter.event.id,
+      deadLetters: this.#untold,
+    });
+    this.#toldAt = now;
+    this.#untold = 0;
+  }
+}

@@ -1,0 +1,219 @@
+import type { RouterEvent } from "../event/cloud_event.ts";
+import { type Log, logOf } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { Lsn } from "../postgres/lsn.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { DeadLetterStore } from "./dead_letter.ts";
+import { DeadLetterQueue } from "./dead_letter_queue.ts";
+import type { SinkSettings, SinkState } from "./sink_settings.ts";
+import { SinkWorker } from "./sink_worker.ts";
+
+/** What a dispatcher works with. */
+export interface DispatcherOptions {
+  readonly deadLetters: DeadLetterStore;
+  readonly metrics: Metrics;
+  readonly log?: Log;
+  /** Numbers from 0 to less than 1, for the jitter of retries. */
+  readonly random?: () => number;
+  readonly clock?: Clock;
+  /** Called when `confirmable` has grown, once for each step in which it did. */
+  readonly onConfirmable?: (lsn: Lsn) => void;
+}
+
+interface Waiter {
+  readonly condition: () => boolean;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Milliseconds that a sink gets to let go after the abort. */
+const GRACE = 2000;
+
+/**
+ * Delivers events to sinks, each at its own pace, and knows how far all of them have come.
+ *
+ * One producer calls `enqueue` and `settle` in commit order, and waits for `room` in between. An event is settled when
+ * each of its sinks took it or its dead letter is durable; only then may a mark behind it be confirmed.
+ */
+export class Dispatcher implements AsyncDisposable {
+  readonly #sinks: readonly SinkSettings[];
+  readonly #workers: readonly SinkWorker[];
+  readonly #checkpoint = new Checkpoint();
+  readonly #deadLetters: DeadLetterQueue;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
+  #announced: Lsn | undefined;
+  /** Ends every delivery. */
+  readonly #abort = new AbortController();
+  readonly #waiters = new Set<Waiter>();
+  #closed: Promise<void> | undefined;
+  readonly #hurry = new AbortController();
+
+  constructor(sinks: readonly SinkSettings[], options: DispatcherOptions) {
+    const { metrics, random = Math.random, clock = systemClock, log = logOf("deliver") } = options;
+    const changed = () => this.#changed();
+    const settled = this.#checkpoint.settle.bind(this.#checkpoint);
+    this.#clock = clock;
+    this.#log = log;
+    this.#onConfirmable = options.onConfirmable;
+    this.#deadLetters = new DeadLetterQueue(options.deadLetters, { clock, random, log, changed });
+    this.#sinks = sinks;
+    this.#workers = sinks.map((settings) =>
+      new SinkWorker(settings, {
+        metrics,
+        log,
+        clock,
+        random,
+        deadLetters: this.#deadLetters,
+        signal: this.#abort.signal,
+        settled,
+        changed,
+      })
+    );
+  }
+
+  /** Connects the sinks, in the background and for ever. */
+  start(): void {
+    for (const worker of this.#workers) worker.start();
+  }
+
+  /**
+   * Queues an event for sinks, by their indexes. A queue is bounded because the producer does not call this while
+   * `room` gives a promise.
+   * @param route names the route that chose it, for dead letters
+   */
+  enqueue(event: RouterEvent, route: string, sinkIndexes: readonly number[]): void {
+    if (sinkIndexes.length === 0) return;
+    const unsettled = this.#checkpoint.add(event, route, sinkIndexes.length);
+    for (const index of sinkIndexes) {
+      const worker = this.#workers[index];
+      if (worker === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${index}`);
+      worker.enqueue(unsettled);
+    }
+  }
+
+  /**
+   * Undefined when every sink's queue has room, else a promise of it, which rejects with the reason of `signal`'s abort
+   * or when the dispatcher is drained.
+   */
+  room(signal: AbortSignal): Promise<void> | undefined {
+    if (this.#hasRoom()) return undefined;
+    return this.#until(() => this.#hasRoom(), signal);
+  }
+
+  /** All events queued before may be confirmed as `lsn` once every sink has settled them. */
+  settle(lsn: Lsn): void {
+    this.#checkpoint.mark(lsn);
+    this.#announce();
+  }
+
+  /** The newest settled mark; only ever grows. */
+  get confirmable(): Lsn | undefined {
+    return this.#checkpoint.confirmable;
+  }
+
+  /** When the oldest event that is not settled was committed, in milliseconds since 1970; undefined with none. */
+  get oldestCommittedAt(): number | undefined {
+    return this.#checkpoint.oldest?.committedAt;
+  }
+
+  states(): readonly SinkState[] {
+    return this.#workers.map((worker) => worker.state);
+  }
+
+  /**
+   * Ends the delivery: sends what is queued until all is settled, or nothing moves because the rest waits for sinks in
+   * an outage or down, or `signal` aborts. Then aborts what is still under way, and disposes the sinks. What is left is
+   * not settled. Nothing may be queued any more. Never rejects; all calls share one end.
+   */
+  drain(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) this.#hurry.abort();
+    else signal.addEventListener("abort", () => this.#hurry.abort(), { once: true });
+    return this.#closed ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain(AbortSignal.abort());
+  }
+
+  async #close(): Promise<void> {
+    for (const worker of this.#workers) worker.hurry();
+    await this.#until(() => this.#isStuckOrIdle(), this.#hurry.signal).catch(() => {});
+    const reason = new DOMException("The router stops delivering", "AbortError");
+    this.#abort.abort(reason);
+    for (const waiter of this.#waiters) waiter.reject(reason);
+    await Promise.all([
+      ...this.#workers.map((worker, index) => this.#letGo(worker, this.#sinks[index])),
+      this.#isOverInTime(this.#deadLetters.close()),
+    ]);
+  }
+
+  /** A sink that does not answer the abort is left as it is: it must not be disposed while it delivers. */
+  async #letGo(worker: SinkWorker, settings: SinkSettings | undefined): Promise<void> {
+    if (settings === undefined) return;
+    const { name, sink } = settings;
+    if (!await this.#isOverInTime(worker.stop())) {
+      this.#log.warn("Sink does not end its delivery: left behind", { sink: name });
+      return;
+    }
+    try {
+      if (!await this.#isOverInTime(sink[Symbol.asyncDispose]())) {
+        this.#log.warn("Sink does not close: left behind", { sink: name });
+      }
+    } catch (error) {
+      const state = error instanceof Error ? error.message : String(error);
+      this.#log.warn("Sink failed to close", { sink: name, error: state });
+    }
+  }
+
+  /** Waits for at most the grace period; a later rejection goes unheard. */
+  async #isOverInTime(work: Promise<void>): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<false>();
+    const cancel = this.#clock.after(GRACE, () => resolve(false));
+    try {
+      return await Promise.race([work.then(() => true), late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#workers.every((worker) => worker.hasRoom);
+  }
+
+  #isStuckOrIdle(): boolean {
+    return this.#deadLetters.isStuckOrIdle && this.#workers.every((worker) => worker.isStuckOrIdle);
+  }
+
+  /** Resolves once the condition, which is looked at after each change, holds. */
+  #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    if (condition()) return Promise.resolve();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = { condition, resolve, reject };
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else if (this.#abort.signal.aborted) reject(this.#abort.signal.reason);
+    else signal.addEventListener("abort", onAbort);
+    this.#waiters.add(waiter);
+    return promise.finally(() => {
+      signal.removeEventListener("abort", onAbort);
+      this.#waiters.delete(waiter);
+    });
+  }
+
+  #changed(): void {
+    this.#announce();
+    for (const waiter of this.#waiters) {
+      if (waiter.condition()) waiter.resolve();
+    }
+  }
+
+  #announce(): void {
+    const confirmable = this.#checkpoint.confirmable;
+    if (confirmable === undefined || confirmable === this.#announced) return;
+    this.#announced = confirmable;
+    this.#onConfirmable?.(confirmable);
+  }
+}

@@ -1,0 +1,164 @@
+import type { Failures } from "./assessment.ts";
+import type { UnsettledEvent } from "./checkpoint.ts";
+import { LinkedQueue } from "./linked_queue.ts";
+
+/** An event in one sink's queue. */
+export class QueuedEvent {
+  readonly unsettled: UnsettledEvent;
+  /** What was tried, once a delivery has failed. */
+  failures: Failures | undefined = undefined;
+  /** The queue's. */
+  next: QueuedEvent | undefined = undefined;
+
+  constructor(unsettled: UnsettledEvent) {
+    this.unsettled = unsettled;
+  }
+
+  /** Events of one key are delivered in order. */
+  get key(): string {
+    return this.unsettled.event.event.partitionkey;
+  }
+}
+
+/** How large a batch may be. */
+export interface BatchLimits {
+  readonly maxEvents: number;
+  /** UTF-8 bytes of the bodies; one larger event goes alone. */
+  readonly maxBytes: number;
+}
+
+/** What is known of a key that is held, or that has events waiting apart from the others. */
+class Lane {
+  readonly key: string;
+  /** Events that were met while the key was held; all of them come before the key's fresh ones. */
+  readonly waiting = new LinkedQueue<QueuedEvent>();
+  /** The batch that holds the key, or `true` for a retry that is waited for. */
+  heldBy: Batch | true | undefined;
+  next: Lane | undefined = undefined;
+
+  constructor(key: string, heldBy: Batch | true) {
+    this.key = key;
+    this.heldBy = heldBy;
+  }
+}
+
+/** Events gathered to be sent together. */
+class Batch {
+  readonly events: QueuedEvent[] = [];
+  readonly #limits: BatchLimits;
+  #bytes = 0;
+  #full = false;
+
+  constructor(limits: BatchLimits) {
+    this.#limits = limits;
+  }
+
+  /** Also once an event did not fit: no smaller one may overtake it. */
+  get isFull(): boolean {
+    return this.#full || this.events.length >= this.#limits.maxEvents;
+  }
+
+  /** Adds the event if it fits. */
+  add(event: QueuedEvent): boolean {
+    const bytes = this.#bytes + event.unsettled.bytes;
+    if (this.isFull || (this.events.length > 0 && bytes > this.#limits.maxBytes)) {
+      this.#full = true;
+      return false;
+    }
+    this.events.push(event);
+    this.#bytes = bytes;
+    return true;
+  }
+}
+
+/**
+ * The events that wait for one sink, in commit order for each key. `take` holds the keys of the events that it gives;
+ * later events of a held key are moved aside when they come up, once each, so that the others pass: every event costs
+ * amortised constant time, however many keys are held.
+ */
+export class PendingEvents {
+  /** In commit order. */
+  readonly #fresh = new LinkedQueue<QueuedEvent>();
+  #freshBytes = 0;
+  /** Of keys that are held or have events waiting; most keys have none. */
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that are free again and have events waiting. */
+  readonly #ready = new LinkedQueue<Lane>();
+
+  push(event: QueuedEvent): void {
+    this.#fresh.push(event);
+    this.#freshBytes += event.unsettled.bytes;
+  }
+
+  /** Whether events wait, but no full batch, and none that has waited for its key already. */
+  mayGrow(limits: BatchLimits): boolean {
+    return this.#ready.size === 0 && this.#fresh.size > 0 && this.#fresh.size < limits.maxEvents &&
+      this.#freshBytes < limits.maxBytes;
+  }
+
+  /**
+   * Takes the next events and holds their keys until they are given back or released. Events that had to wait for
+   * their key come first, or last if `freshFirst`; within each of the two, and within each key, in commit order.
+   */
+  take(limits: BatchLimits, freshFirst = false): QueuedEvent[] {
+    const batch = new Batch(limits);
+    if (freshFirst) this.#takeFresh(batch);
+    this.#takeReady(batch);
+    if (!freshFirst) this.#takeFresh(batch);
+    return batch.events;
+  }
+
+  #takeReady(batch: Batch): void {
+    for (let lane = this.#ready.first; lane !== undefined && !batch.isFull; lane = this.#ready.first) {
+      while (lane.waiting.first !== undefined && batch.add(lane.waiting.first)) {
+        lane.heldBy = batch;
+        lane.waiting.shift();
+      }
+      if (lane.heldBy === undefined) return; // not even its first event fitted
+      this.#ready.shift();
+    }
+  }
+
+  #takeFresh(batch: Batch): void {
+    for (let event = this.#fresh.first; event !== undefined && !batch.isFull; event = this.#fresh.first) {
+      const lane = this.#lanes.get(event.key);
+      const isFree = lane === undefined || (lane.heldBy === batch && lane.waiting.size === 0);
+      if (isFree && !batch.add(event)) return;
+      this.#fresh.shift();
+      this.#freshBytes -= event.unsettled.bytes;
+      if (lane === undefined) this.#lanes.set(event.key, new Lane(event.key, batch));
+      else if (!isFree) lane.waiting.push(event);
+    }
+  }
+
+  /** Frees a key; its waiting events may be taken. Does nothing for a key that is free. */
+  release(key: string): void {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined || lane.heldBy === undefined) return;
+    lane.heldBy = undefined;
+    if (lane.waiting.size > 0) this.#ready.push(lane);
+    else this.#lanes.delete(key);
+  }
+
+  /** Gives a taken event back as its key's first one. Later events of the key are given back before. The key stays held. */
+  giveBack(event: QueuedEvent): void {
+    const lane = this.#lanes.get(event.key);
+    if (lane === undefined) throw new Error("Cannot give an event back: its key is not held");
+    lane.heldBy = true;
+    lane.waiting.unshift(event);
+  }
+
+  /** Gives a taken batch back as if it had never been taken: its events are the next again, in their order. */
+  restore(batch: readonly QueuedEvent[]): void {
+    for (const event of batch.toReversed()) {
+      const lane = this.#lanes.get(event.key);
+      if (lane !== undefined && lane.waiting.size > 0) {
+        lane.waiting.unshift(event);
+      } else {
+        this.#fresh.unshift(event);
+        this.#freshBytes += event.unsettled.bytes;
+      }
+    }
+    for (const event of batch) this.release(event.key);
+  }
+}

@@ -1,0 +1,30 @@
+import type { Sink } from "../sink/sink.ts";
+import type { RetrySettings } from "./retry_policy.ts";
+import type { SinkCondition } from "./sink_health.ts";
+
+/** A sink and how it is to be served. */
+export interface SinkSettings {
+  readonly name: string;
+  /** Its folder under `sinks/`. */
+  readonly kind: string;
+  readonly sink: Sink;
+  /** Events in a batch, at most; a sink that prefers fewer gets fewer. */
+  readonly maxBatchSize: number;
+  readonly retry: RetrySettings;
+  /** When the queue counts as full: events, or UTF-8 bytes of their bodies. */
+  readonly queue: { readonly maxEvents: number; readonly maxBytes: number };
+}
+
+/** What `/readyz` and the status page tell of a sink. */
+export interface SinkState {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: SinkCondition;
+  /** When the state began, in milliseconds since 1970. */
+  readonly since: number;
+  /** Why it is not connected. */
+  readonly lastError?: string;
+  /** Not settled yet: waiting, in flight, retried or on the way to the dead letters. */
+  readonly queuedEvents: number;
+  readonly queuedBytes: number;
+}

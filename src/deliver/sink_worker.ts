@@ -1,0 +1,341 @@
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { Sink } from "../sink/sink.ts";
+import type { SinkError } from "../sink/sink_error.ts";
+import { assess, type Failures, type Flight, noteFailure } from "./assessment.ts";
+import { asSinkError, attempt } from "./attempt.ts";
+import { Backoffs } from "./backoffs.ts";
+import type { UnsettledEvent } from "./checkpoint.ts";
+import type { Clock } from "./clock.ts";
+import type { DeadLetterQueue } from "./dead_letter_queue.ts";
+import { Linger } from "./linger.ts";
+import { type BatchLimits, PendingEvents, QueuedEvent } from "./pending_events.ts";
+import { backoff } from "./retry_policy.ts";
+import { SinkHealth } from "./sink_health.ts";
+import { SinkMeter } from "./sink_meter.ts";
+import type { SinkSettings, SinkState } from "./sink_settings.ts";
+
+/** What a worker needs of the dispatcher. */
+export interface Surroundings {
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly deadLetters: DeadLetterQueue;
+  /** Its abort ends the delivery. */
+  readonly signal: AbortSignal;
+  /** This sink has settled the event. */
+  readonly settled: (event: UnsettledEvent) => void;
+  /** Something settled or failed; called after all `settled` of one step. */
+  readonly changed: () => void;
+}
+
+/** A time in which the sink settled nothing. */
+interface Outage {
+  failures: number;
+  /** It began or went on with a delivery, so only a delivery shows its end; else a connection does. */
+  deliveryFailed: boolean;
+}
+
+/**
+ * Serves one sink: connects it, sends its queue in batches, and deals with what fails, as `retry_policy.ts` says.
+ *
+ * `#pump` decides what happens next and is called whenever something changed; nothing polls. In an outage it sends one
+ * event after each pause, and once that is taken, batches that double up to the full size. A probe takes an event of a
+ * key that has not failed by index, so that one bad event does not hold up the rest. A batch that failed by a throw
+ * stays first and in order; only an event that was tried `maxAttempts` times steps aside, lest it is the culprit.
+ */
+export class SinkWorker {
+  readonly #settings: SinkSettings;
+  readonly #sink: Sink;
+  readonly #limits: BatchLimits;
+  readonly #concurrency: number;
+  readonly #surroundings: Surroundings;
+  readonly #health: SinkHealth;
+  readonly #meter: SinkMeter;
+  readonly #pending = new PendingEvents();
+
+  #events = 0;
+  #bytes = 0;
+  /** Of the events, those that wait for the dead letters to be written. */
+  #buried = 0;
+  /** Events that the sink took or rejected, ever. */
+  #settledEver = 0;
+
+  #started = false;
+  #stopped = false;
+  #awake = false;
+  #needsConnect = true;
+  #connecting = false;
+  #inFlight = 0;
+  #batchSize: number;
+  #outage: Outage | undefined;
+  readonly #backoffs: Backoffs;
+  readonly #linger: Linger;
+  #whenQuiet: (() => void)[] = [];
+
+  constructor(settings: SinkSettings, surroundings: Surroundings) {
+    this.#settings = settings;
+    this.#sink = settings.sink;
+    this.#surroundings = surroundings;
+    const { maxEvents = Infinity, maxBytes = Infinity, lingerMs = 0, concurrency = 1 } =
+      settings.sink.batch ?? {};
+    this.#limits = { maxEvents: Math.max(1, Math.min(settings.maxBatchSize, maxEvents)), maxBytes };
+    this.#batchSize = this.#limits.maxEvents;
+    this.#concurrency = concurrency;
+    this.#linger = new Linger(lingerMs, surroundings.clock, () => this.#pump());
+    this.#backoffs = new Backoffs(
+      surroundings.clock,
+      (key) => this.#pending.release(key),
+      () => this.#pump(),
+    );
+    this.#health = new SinkHealth(settings.name, surroundings.clock, surroundings.log);
+    this.#meter = new SinkMeter(surroundings.metrics, settings.name);
+  }
+
+  get hasRoom(): boolean {
+    return this.#events < this.#settings.queue.maxEvents && this.#bytes < this.#settings.queue.maxBytes;
+  }
+
+  /** Nothing more can be expected of it for now: everything is settled or buried, or the sink is down or in a pause. */
+  get isStuckOrIdle(): boolean {
+    if (this.#events === this.#buried || this.#health.condition === "down" || !this.#started) return true;
+    return this.#outage !== undefined && this.#inFlight === 0 && !this.#connecting;
+  }
+
+  get state(): SinkState {
+    const { condition, since, lastError } = this.#health;
+    return {
+      name: this.#settings.name,
+      kind: this.#settings.kind,
+      state: condition,
+      since,
+      ...(lastError === undefined ? {} : { lastError }),
+      queuedEvents: this.#events,
+      queuedBytes: this.#bytes,
+    };
+  }
+
+  start(): void {
+    this.#started = true;
+    this.#pump();
+  }
+
+  /** Queues an event; those queued in the same turn of the event loop go out together. */
+  enqueue(unsettled: UnsettledEvent): void {
+    this.#events++;
+    this.#bytes += unsettled.bytes;
+    this.#pending.push(new QueuedEvent(unsettled));
+    if (this.#awake) return;
+    this.#awake = true;
+    queueMicrotask(() => {
+      this.#awake = false;
+      this.#meter.queue(this.#events, this.#bytes);
+      this.#pump();
+    });
+  }
+
+  /** From now on no batch waits for more events. */
+  hurry(): void {
+    this.#linger.end();
+    this.#pump();
+  }
+
+  /** Stops sending; resolves once the sink has answered every call. The signal is to be aborted before. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    this.#linger.end();
+    this.#backoffs.end();
+    return new Promise((resolve) => {
+      this.#whenQuiet.push(resolve);
+      this.#tellWhenQuiet();
+    });
+  }
+
+  #pump(): void {
+    if (!this.#started || this.#stopped || this.#health.condition === "down") return;
+    if (this.#connecting || this.#backoffs.isPausing) return;
+    if (this.#needsConnect) {
+      if (this.#inFlight === 0) void this.#connect();
+      return;
+    }
+    const isProbe = this.#outage !== undefined;
+    const atOnce = isProbe ? 1 : this.#concurrency;
+    const limits = { maxEvents: this.#batchSize, maxBytes: this.#limits.maxBytes };
+    while (this.#inFlight < atOnce) {
+      if (this.#pending.mayGrow(limits) && this.#linger.waits()) return;
+      const batch = this.#pending.take(limits, isProbe);
+      if (batch.length === 0) return;
+      this.#linger.sent();
+      void this.#send(batch);
+    }
+  }
+
+  async #connect(): Promise<void> {
+    this.#connecting = true;
+    let failure: SinkError | undefined;
+    try {
+      await this.#sink.connect(this.#surroundings.signal);
+    } catch (error) {
+      failure = asSinkError(error, "connect");
+    }
+    this.#connecting = false;
+    if (!this.#stopped) {
+      if (failure === undefined) this.#connected();
+      else if (failure.kind === "fatal") this.#goDown(failure);
+      else this.#pause(failure, false);
+    }
+    this.#stepDone();
+  }
+
+  async #send(batch: readonly QueuedEvent[]): Promise<void> {
+    this.#inFlight++;
+    const flight = { batch, sentAt: this.#surroundings.clock.now(), settledBefore: this.#settledEver };
+    const events = batch.map((event) => event.unsettled.event.event);
+    const { failed, thrown, fault } = await attempt(this.#sink, events, this.#surroundings.signal);
+    this.#inFlight--;
+    if (fault !== undefined) this.#health.faulty(fault);
+    if (thrown !== undefined) this.#needsConnect = true;
+    if (failed.size === 0) this.#allTaken(batch);
+    else if (this.#stopped) this.#settle(batch.filter((_, index) => !failed.has(index)));
+    else if (thrown !== undefined && this.#blamesNone(flight, thrown)) this.#restore(flight, thrown);
+    else this.#deal(flight, failed);
+    this.#stepDone();
+  }
+
+  #allTaken(batch: readonly QueuedEvent[]): void {
+    this.#settledEver += batch.length;
+    for (const event of batch) this.#pending.release(event.key);
+    this.#settle(batch);
+    if (!this.#stopped) this.#worked();
+  }
+
+  /** Whether a throw says nothing of single events: it was for several, or shows that nothing is taken at all. */
+  #blamesNone(flight: Flight, thrown: SinkError): boolean {
+    if (thrown.kind === "fatal") return false;
+    if (flight.batch.length > 1) return true;
+    const tries = flight.batch[0]?.failures?.tries ?? 0;
+    return thrown.kind === "retryable" && this.#isFruitless(flight) &&
+      tries < this.#settings.retry.maxAttempts;
+  }
+
+  /** The sink has settled nothing since it got the batch. */
+  #isFruitless(flight: Flight): boolean {
+    return this.#settledEver === flight.settledBefore;
+  }
+
+  #restore(flight: Flight, thrown: SinkError): void {
+    for (const event of flight.batch) noteFailure(event, flight);
+    this.#pending.restore(flight.batch);
+    this.#meter.retried(flight.batch.length);
+    this.#batchSize = 1;
+    if (thrown.kind === "retryable" && this.#isFruitless(flight)) this.#pause(thrown, true);
+  }
+
+  /** Settles what was taken, and does with each failed event what the policy says. */
+  #deal(flight: Flight, failed: ReadonlyMap<number, SinkError>): void {
+    const { retry } = this.#settings;
+    const result = assess(flight, failed, this.#settledEver, retry, this.#surroundings.random);
+    this.#settledEver += result.settled;
+    for (const event of result.kept.toReversed()) this.#pending.giveBack(event);
+    for (const event of flight.batch) {
+      if (!result.delays.has(event.key)) this.#pending.release(event.key);
+    }
+    this.#meter.retried(result.delays.size);
+    for (const { event, failures, error } of result.deadLetters) this.#bury(event, failures, error);
+    this.#settle(result.delivered);
+    if (result.fatal !== undefined) this.#goDown(result.fatal);
+    else if (result.settled > 0) this.#worked();
+    else if (result.retryable !== undefined && this.#isFruitless(flight)) this.#pause(result.retryable, true);
+    for (const [key, delay] of result.delays) this.#backoffs.holdKey(key, delay);
+  }
+
+  #bury(event: QueuedEvent, failures: Failures, error: SinkError): void {
+    this.#buried++;
+    const letter = {
+      sink: this.#settings.name,
+      route: event.unsettled.route,
+      reason: error.message,
+      kind: error.kind,
+      attempts: failures.tries,
+      firstTime: failures.firstAt,
+      lastTime: failures.lastAt,
+      event: event.unsettled.event.event,
+    };
+    this.#surroundings.deadLetters.add(letter, () => {
+      this.#buried--;
+      this.#meter.deadLettered(event);
+      this.#forget(event);
+    });
+  }
+
+  #settle(delivered: readonly QueuedEvent[]): void {
+    for (const event of delivered) this.#forget(event);
+    this.#meter.delivered(delivered, this.#surroundings.clock.now());
+  }
+
+  #forget(event: QueuedEvent): void {
+    this.#events--;
+    this.#bytes -= event.unsettled.bytes;
+    this.#surroundings.settled(event.unsettled);
+  }
+
+  /** The sink settled something: an outage is over, and batches may grow again. */
+  #worked(): void {
+    this.#batchSize = Math.min(this.#limits.maxEvents, this.#batchSize * 2);
+    if (this.#outage !== undefined) this.#outageOver();
+  }
+
+  #connected(): void {
+    this.#needsConnect = false;
+    if (this.#outage === undefined) this.#isHealthy();
+    else if (!this.#outage.deliveryFailed) this.#outageOver();
+  }
+
+  #isHealthy(): void {
+    this.#health.connected();
+    this.#meter.connected(true);
+  }
+
+  #outageOver(): void {
+    this.#outage = undefined;
+    this.#backoffs.end();
+    this.#isHealthy();
+  }
+
+  /** The sink settles nothing, or cannot be connected: waits before it tries again. */
+  #pause(error: SinkError, deliveryFailed: boolean): void {
+    if (this.#health.condition === "down") return;
+    this.#health.failed(error);
+    this.#meter.connected(false);
+    this.#batchSize = 1;
+    this.#outage ??= { failures: 0, deliveryFailed };
+    this.#outage.deliveryFailed ||= deliveryFailed;
+    if (this.#backoffs.isPausing) return; // of several batches that failed together, the first counts
+    this.#outage.failures++;
+    const { retry } = this.#settings;
+    this.#backoffs.pause(
+      backoff(retry, this.#outage.failures, this.#surroundings.random, error.retryAfterMs),
+    );
+  }
+
+  #goDown(error: SinkError): void {
+    this.#outage = undefined;
+    this.#backoffs.end();
+    this.#health.down(error);
+    this.#meter.connected(false);
+  }
+
+  #stepDone(): void {
+    this.#meter.queue(this.#events, this.#bytes);
+    this.#pump();
+    this.#tellWhenQuiet();
+    this.#surroundings.changed();
+  }
+
+  #tellWhenQuiet(): void {
+    if (this.#inFlight > 0 || this.#connecting) return;
+    for (const resolve of this.#whenQuiet) resolve();
+    this.#whenQuiet = [];
+  }
+}

@@ -1,0 +1,66 @@
+import { setImmediate } from "node:timers/promises";
+import type { Clock } from "../../src/deliver/clock.ts";
+
+/** Time that passes only when a test says so. */
+export class FakeClock implements Clock {
+  #now: number;
+  #timers: { readonly due: number; readonly callback: () => void }[] = [];
+
+  constructor(now = Date.UTC(2026, 0, 1)) {
+    this.#now = now;
+  }
+
+  /** How many timers are set. */
+  get timers(): number {
+    return this.#timers.length;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { due: this.#now + ms, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  /** Lets time pass: each timer that comes due is called at its time, and everything that follows from it has happened. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    await turn();
+    for (let timer = this.#nextUntil(end); timer !== undefined; timer = this.#nextUntil(end)) {
+      await this.#fire(timer);
+    }
+    this.#now = end;
+  }
+
+  /** Jumps to the next timer and calls it; false if there is none. */
+  async next(): Promise<boolean> {
+    const timer = this.#nextUntil(Infinity);
+    if (timer !== undefined) await this.#fire(timer);
+    return timer !== undefined;
+  }
+
+  #nextUntil(end: number): { readonly due: number; readonly callback: () => void } | undefined {
+    let next;
+    for (const timer of this.#timers) {
+      if (timer.due <= end && (next === undefined || timer.due < next.due)) next = timer;
+    }
+    return next;
+  }
+
+  async #fire(timer: { readonly due: number; readonly callback: () => void }): Promise<void> {
+    this.#timers = this.#timers.filter((other) => other !== timer);
+    this.#now = Math.max(this.#now, timer.due);
+    timer.callback();
+    await turn();
+  }
+}
+
+/** Lets everything happen that waits for nothing but its turn. */
+export async function turn(): Promise<void> {
+  await setImmediate();
+}
