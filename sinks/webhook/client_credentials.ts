@@ -1,0 +1,119 @@
+import {
+  allowInsecureRequests,
+  clientCredentialsGrantRequest,
+  ClientSecretBasic,
+  ClientSecretPost,
+  customFetch,
+  processClientCredentialsResponse,
+  type TokenEndpointResponse,
+} from "oauth4webapi";
+import { abortable } from "../../src/sink/abortable.ts";
+import { SinkError } from "../../src/sink/sink_error.ts";
+import { outcomeOf, retryAfterMs } from "./answer.ts";
+import type { WebhookAuth } from "./config.ts";
+import type { Credentials } from "./credentials.ts";
+import type { BoundFetch, HttpClient } from "./http_client.ts";
+
+export type ClientCredentialsOptions = Extract<WebhookAuth, { type: "oauth2" }>;
+
+interface Token {
+  readonly headers: Readonly<Record<string, string>>;
+  /** As of `performance.now()`. */
+  readonly renewAt: number;
+}
+
+/** A token is renewed so long before its end; one that lives shorter, after three quarters of its life. */
+const RENEW_BEFORE_MS = 60_000;
+
+/**
+ * OAuth 2.0 client credentials (RFC 6749, section 4.4). A token serves all requests until it nears its end or is
+ * refused; requests that need a new one wait for the same.
+ */
+export class ClientCredentials implements Credentials {
+  readonly #options: ClientCredentialsOptions;
+  readonly #url: URL;
+  readonly #disposed = new AbortController();
+  #token: Token | undefined;
+  #renewal: Promise<Token> | undefined;
+
+  constructor(options: ClientCredentialsOptions) {
+    this.#options = options;
+    this.#url = new URL(options.tokenUrl);
+  }
+
+  async headers(http: HttpClient, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    if (this.#token && performance.now() < this.#token.renewAt) return this.#token.headers;
+    // Under its own signal: the end of one request must not fail the others that wait for the same token.
+    this.#renewal ??= this.#renew(http).finally(() => this.#renewal = undefined);
+    try {
+      return (await abortable(this.#renewal, signal)).headers;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new SinkError("retryable", `Cannot get a token from ${this.#url.origin}: stopped`, {
+        cause: error,
+      });
+    }
+  }
+
+  refused(headers: Readonly<Record<string, string>>): boolean {
+    if (this.#token?.headers === headers) this.#token = undefined;
+    return true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed.abort();
+    await this.#renewal?.catch(() => {});
+  }
+
+  #renew(http: HttpClient): Promise<Token> {
+    return http.exchange(this.#url, this.#disposed.signal, async (fetch) => {
+      const answer = await this.#request(fetch);
+      const lifetime = (answer.expires_in ?? Infinity) * 1000;
+      this.#token = {
+        headers: { authorization: `Bearer ${answer.access_token}` },
+        renewAt: performance.now() + Math.max(lifetime - RENEW_BEFORE_MS, lifetime * 0.75),
+      };
+      return this.#token;
+    });
+  }
+
+  async #request(fetch: BoundFetch): Promise<TokenEndpointResponse> {
+    const { tokenUrl, clientId, clientSecret, clientAuthentication, scope, audience } = this.#options;
+    const server = { issuer: this.#url.origin, token_endpoint: tokenUrl };
+    const client = { client_id: clientId };
+    const response = await clientCredentialsGrantRequest(
+      server,
+      client,
+      clientAuthentication === "post" ? ClientSecretPost(clientSecret) : ClientSecretBasic(clientSecret),
+      { ...(scope !== undefined && { scope }), ...(audience !== undefined && { audience }) },
+      { [customFetch]: fetch, [allowInsecureRequests]: this.#url.protocol === "http:" },
+    );
+    if (response.status !== 200) throw await this.#refusal(response);
+    try {
+      return await processClientCredentialsResponse(server, client, response);
+    } catch (error) {
+      throw new SinkError(
+        "retryable",
+        `Cannot get a token from ${this.#url.origin}: its answer is no token`,
+        {
+          cause: error,
+        },
+      );
+    } finally {
+      if (!response.bodyUsed) await response.body?.cancel();
+    }
+  }
+
+  /** RFC 6749, section 5.2. */
+  async #refusal(response: Response): Promise<SinkError> {
+    const body: unknown = await response.json().catch(() => undefined);
+    const code = typeof body === "object" && body !== null && "error" in body ? ` (${body.error})` : "";
+    const retryable = outcomeOf(response.status) === "retryable";
+    const wait = retryable ? retryAfterMs(response.headers, Date.now()) : undefined;
+    return new SinkError(
+      retryable ? "retryable" : "fatal",
+      `Cannot get a token from ${this.#url.origin}: it answers ${response.status}${code}`,
+      wait === undefined ? {} : { retryAfterMs: wait },
+    );
+  }
+}
