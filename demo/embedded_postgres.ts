@@ -226,9 +226,10 @@ class EmbeddedPostgres implements PostgresServer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const temporary = this.#options.dataDirectory === undefined;
     // Somebody may have frozen it.
-    const patience = setTimeout(() => void this.kill("SIGKILL"), 5_000);
-    await this.stop(this.#options.dataDirectory === undefined ? "immediate" : "fast");
+    const patience = setTimeout(() => void this.kill("SIGKILL"), temporary ? 2_000 : 30_000);
+    await this.stop(temporary ? "immediate" : "fast");
     clearTimeout(patience);
     this.#guard.ref();
     await this.#guardInput.close();

@@ -1,6 +1,9 @@
-// The postmaster removes postmaster.pid as its last act. One that does not end within ten seconds is left no choice.
+// The number in postmaster.pid shows that the process is the server still. One that does not end within ten seconds
+// is left no choice.
 const script = `while read -r line; do pid=$line; done
-running() { [ -n "$pid" ] && [ "$(head -n 1 "$1/postmaster.pid" 2>/dev/null)" = "$pid" ]; }
+running() {
+  [ -n "$pid" ] && [ "$(head -n 1 "$1/postmaster.pid" 2>/dev/null)" = "$pid" ] && kill -0 "$pid" 2>/dev/null
+}
 tries=0
 while running "$1" && [ $tries -lt 150 ]; do
   case $tries in
