@@ -1,4 +1,4 @@
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import { ByteReader } from "../../src/postgres/byte_reader.ts";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
 

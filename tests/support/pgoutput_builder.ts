@@ -100,6 +100,23 @@ export function encodeWalMessage(message: BuiltMessage): Uint8Array<ArrayBuffer>
   }
 }
 
+/** A decoded message with its rows written as arrays, as it would be given to `encodeWalMessage`. */
+export function builtOf(message: WalMessage): BuiltMessage {
+  switch (message.kind) {
+    case "insert":
+      return { ...message, new: columnsOf(message.new) };
+    case "update":
+    case "delete": {
+      const { old, key, ...others } = message;
+      const rows = { ...(old && { old: columnsOf(old) }), ...(key && { key: columnsOf(key) }) };
+      if (others.kind === "delete") return { ...others, ...rows };
+      return { ...others, ...rows, new: columnsOf(others.new) };
+    }
+    default:
+      return message;
+  }
+}
+
 /** A row without bytes behind it, for tests of what reads rows. */
 export class BuiltTuple implements Tuple {
   readonly #columns: readonly ColumnValue[];

@@ -1,24 +1,21 @@
-/** A small repeatable source of numbers (mulberry32). */
+/** Random numbers that a seed repeats: mulberry32. */
 export class SeededRandom {
-  readonly seed: number;
   #state: number;
 
   constructor(seed: number) {
-    this.seed = seed;
-    this.#state = seed >>> 0;
+    this.#state = seed | 0;
   }
 
-  /** At least 0, less than 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  /** A whole number of at least 0 and less than `limit`. */
+  below(limit: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * limit);
   }
 
-  /** A whole number, at least 0 and less than `bound`. */
-  below(bound: number): number {
-    return Math.floor(this.next() * bound);
+  pick<Item>(items: ArrayLike<Item>): Item {
+    if (items.length === 0) throw new RangeError("Cannot pick an item: there are none");
+    return items[this.below(items.length)] as Item;
   }
 }
