@@ -47,7 +47,7 @@ function tuplesOf(row: RowChange): Record<string, Tuple> {
 }
 
 /** The items with the columns of their rows written out, so that they can be compared. */
-export function withColumns(items: readonly Replicated[]): unknown[] {
+export function withColumns(items: readonly Replicated[]): object[] {
   return items.map((item) => {
     if (!("relation" in item)) return item;
     const rows = Object.entries(tuplesOf(item)).map(([role, tuple]) => [role, columnsOf(tuple)]);
