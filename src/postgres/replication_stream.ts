@@ -1,0 +1,315 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { PartState } from "../observe/health.ts";
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { formatAddress } from "./connection_options.ts";
+import { type Finding, PreflightError } from "./finding.ts";
+import { LabelWatch } from "./label_watch.ts";
+import { type Liveness, livenessTimings } from "./liveness.ts";
+import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
+import { Outage } from "./outage.ts";
+import { type Progress, ReplicationSession, SilenceError } from "./replication_session.ts";
+import type { ReplicationSettings } from "./replication_settings.ts";
+import { readSlot, waitForSlot } from "./slot.ts";
+import { openSource, type Source } from "./source.ts";
+import { isHopeless, sqlState } from "./sql_state.ts";
+import type { Connected, StreamChunk } from "./stream_chunk.ts";
+
+/** Whom the stream tells. */
+export interface ReplicationObservers {
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Everything that ends with a connection. */
+interface Streaming {
+  readonly source: Source;
+  readonly session: ReplicationSession;
+  readonly stopWatching: AbortController;
+  isMeasuring: boolean;
+}
+
+/**
+ * The changes of one database, for the life of the program. Connects, makes what is missing (publication, slot, replica
+ * identities), streams, and begins again whenever the connection is lost, for ever; an outage is said once, and when it
+ * is over. Labels that come meanwhile are looked after.
+ */
+export class ReplicationStream implements AsyncDisposable {
+  readonly #settings: ReplicationSettings;
+  readonly #metrics: Metrics;
+  readonly #log: Log;
+  readonly #labels: LabelWatch;
+  readonly #outage: Outage;
+  readonly #closing = new AbortController();
+  /** Problems of warnings that have been logged. */
+  readonly #warned = new Set<string>();
+  #progress: Progress = { received: 0n, confirmed: 0n };
+  /** How far the server has written its WAL, as far as is known. */
+  #serverEnd: Lsn = 0n;
+  #systemIdentifier: string | undefined;
+  #timeline: number | undefined;
+  #streaming: Streaming | undefined;
+  #isReading = false;
+  /** Connections given up for silence since the confirmed position last moved. */
+  #silences = { count: 0, confirmed: -1n };
+  /** What is, while nothing is streamed. */
+  #state = "connecting";
+  #detail: string | undefined;
+  #since = Date.now();
+  #host: string | undefined;
+
+  constructor(settings: ReplicationSettings, { metrics, log }: ReplicationObservers) {
+    this.#settings = settings;
+    this.#metrics = metrics;
+    this.#log = log;
+    this.#labels = new LabelWatch(settings, log);
+    this.#outage = new Outage("Replication", log);
+  }
+
+  /**
+   * What the server sends, in order, for one reader. While nobody takes the next chunk nothing is read, and the
+   * connection is kept. Ends when the signal aborts; the connection is kept even then, so that what was read can still
+   * be confirmed, until the stream is disposed of.
+   *
+   * Throws a `PreflightError` for what somebody has to change, and before the first connection has come about what the
+   * server says to a wrong password, a missing database and the like. Once it has streamed, only the loss of the slot, or
+   * another database cluster in the server's place, ends it.
+   */
+  async *messages(signal: AbortSignal): AsyncGenerator<StreamChunk, void, void> {
+    if (this.#isReading) throw new Error("Cannot read the replication stream: somebody else is reading");
+    this.#isReading = true;
+    const stop = AbortSignal.any([signal, this.#closing.signal]);
+    try {
+      while (!stop.aborted) {
+        try {
+          if (!this.#streaming) yield await this.#connect(stop);
+          if (this.#streaming) yield* this.#streaming.session.read(stop);
+        } catch (error) {
+          if (stop.aborted) return;
+          await this.#disconnect();
+          if (this.#isFinal(error)) {
+            this.#enter("stopped", error);
+            throw error;
+          }
+          if (error instanceof SilenceError) this.#countSilence();
+          this.#enter("interrupted", error);
+          await delay(this.#outage.failed(error), undefined, { signal: stop }).catch(() => {});
+        }
+      }
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  /**
+   * Everything before `lsn` is settled: the server need not keep it, and sends none of it again. Lower positions than
+   * before change nothing. Goes out within 50 ms, with all that is confirmed meanwhile.
+   */
+  confirm(lsn: Lsn): void {
+    const { confirmed, received } = this.#progress;
+    if (lsn <= confirmed) return;
+    // One more than received is right for a message outside a transaction. Anything else comes from an earlier timeline,
+    // and would have the server leave out changes that nobody has seen.
+    if (lsn > received + 1n) {
+      this.#log.debug("A position that this connection has not reached is not confirmed", {
+        lsn: formatLsn(lsn),
+        received: formatLsn(received),
+      });
+      return;
+    }
+    this.#progress.confirmed = lsn;
+    this.#streaming?.session.confirmSoon();
+  }
+
+  /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
+  labelsChanged(): void {
+    this.#labels.labelsChanged();
+  }
+
+  /** Ready while the server was heard recently, or would be if the consumer took what it has sent. */
+  health(): PartState {
+    const facts = {
+      ...(this.#host === undefined ? {} : { host: this.#host }),
+      database: this.#settings.connection.database,
+      slot: this.#settings.slot,
+      confirmed: formatLsn(this.#progress.confirmed),
+      lagBytes: this.lagBytes,
+    };
+    const liveness = this.#streaming?.session.liveness;
+    if (this.#streaming && (liveness === "silent" || liveness === "lost")) {
+      const silence = Math.round(this.#streaming.session.silence);
+      const detail = `nothing heard for ${Math.round(silence / 1_000)} s`;
+      return {
+        name: "replication",
+        ready: false,
+        state: "silent",
+        since: Date.now() - silence,
+        detail,
+        facts,
+      };
+    }
+    const detail = liveness === "not reading" ? "waiting for sinks" : this.#detail;
+    return {
+      name: "replication",
+      ready: this.#streaming !== undefined,
+      state: this.#state,
+      since: this.#since,
+      ...(detail === undefined ? {} : { detail }),
+      facts,
+    };
+  }
+
+  /** WAL that the server has written and that is not confirmed; 0 while it is not known. */
+  get lagBytes(): number {
+    const { received, confirmed } = this.#progress;
+    if (confirmed === 0n) return 0;
+    const end = this.#serverEnd > received ? this.#serverEnd : received;
+    return end > confirmed ? Number(end - confirmed) : 0;
+  }
+
+  /** Confirms what has been settled, and ends the connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#streaming?.session.end();
+    await this.#disconnect();
+    this.#enter("stopped");
+  }
+
+  async #connect(signal: AbortSignal): Promise<Connected> {
+    if (this.#systemIdentifier === undefined) this.#enter("connecting");
+    const source = await openSource(this.#settings, {
+      systemIdentifier: this.#systemIdentifier,
+      labels: this.#labels,
+      warn: (finding) => this.#warnOnce(finding),
+      log: this.#log,
+    }, signal);
+    try {
+      this.#host = formatAddress(source.connection.address);
+      this.#systemIdentifier = source.systemIdentifier;
+      const sameTimelineAsBefore = this.#recognise(source);
+      const session = await this.#startSession(source, signal);
+      const stopWatching = new AbortController();
+      void this.#labels.run(source, stopWatching.signal);
+      this.#streaming = { source, session, stopWatching, isMeasuring: false };
+      this.#enter("streaming");
+      const { systemIdentifier, database, timeline, version: serverVersion } = source;
+      return { kind: "connected", systemIdentifier, database, timeline, sameTimelineAsBefore, serverVersion };
+    } catch (error) {
+      await source[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Whether LSNs mean the same as on the connection before; if not, what was confirmed is forgotten. */
+  #recognise({ timeline, walEnd }: Source): boolean {
+    const before = this.#timeline;
+    this.#timeline = timeline;
+    this.#serverEnd = walEnd;
+    if (before === undefined) return true;
+    // A cluster that was restored to an earlier state may have kept its timeline, but not what we know of.
+    if (timeline === before && walEnd >= this.#progress.confirmed) return true;
+    this.#log.warn("The server has another history than before: what the slot holds comes again", {
+      host: this.#host,
+      timeline: { before, now: timeline },
+      confirmed: formatLsn(this.#progress.confirmed),
+    });
+    this.#progress = { received: 0n, confirmed: 0n };
+    return false;
+  }
+
+  async #startSession(source: Source, signal: AbortSignal): Promise<ReplicationSession> {
+    const { slot } = this.#settings;
+    let hasWaited = false;
+    const onWait = (user: string) => {
+      this.#enter("waiting for slot", `${user} streams from slot ${slot}`);
+      if (!hasWaited) this.#log.info(`Slot ${slot} is in use by ${user}; waiting for it`);
+      hasWaited = true;
+    };
+    const { count, confirmed } = this.#silences;
+    const timings = livenessTimings(
+      source.walSenderTimeout,
+      this.#progress.confirmed > confirmed ? 0 : count,
+    );
+    for (;;) {
+      await waitForSlot(source.sql, slot, onWait, signal);
+      // Only now: whoever had the slot may have confirmed more.
+      const { confirmedFlushLsn = 0n } = await readSlot(source.sql, slot) ?? {};
+      const progress = this.#progress;
+      if (confirmedFlushLsn > progress.confirmed) progress.confirmed = confirmedFlushLsn;
+      if (progress.confirmed > progress.received) progress.received = progress.confirmed;
+      try {
+        const onTick = (liveness: Liveness) => this.#tick(liveness);
+        return await ReplicationSession.start(
+          source.connection,
+          this.#settings,
+          progress,
+          timings,
+          onTick,
+          signal,
+        );
+      } catch (error) {
+        if (sqlState(error) !== "55006") throw error; // object_in_use: somebody was faster
+        await delay(250, undefined, { signal });
+      }
+    }
+  }
+
+  #tick(liveness: Liveness): void {
+    const isWell = liveness === "alive" || liveness === "not reading";
+    this.#metrics.streaming.set(isWell ? 1 : 0);
+    if (isWell) this.#outage.isOver();
+    if (this.#streaming) void this.#measureLag(this.#streaming);
+  }
+
+  /** Keepalives tell only how far the server has read its WAL, not how far it has written it. */
+  async #measureLag(streaming: Streaming): Promise<void> {
+    if (streaming.isMeasuring) return;
+    streaming.isMeasuring = true;
+    try {
+      const [row] = await streaming.source.sql<[{ lsn: string | null }]>`
+        SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn`;
+      if (row.lsn !== null && streaming === this.#streaming) this.#serverEnd = parseLsn(row.lsn);
+    } catch (error) {
+      if (streaming === this.#streaming) this.#log.debug("Cannot measure the lag", { error });
+    }
+    this.#metrics.lagBytes.set(this.lagBytes);
+    streaming.isMeasuring = false;
+  }
+
+  /** Lets go of a connection that has failed, if there is one. */
+  async #disconnect(): Promise<void> {
+    const streaming = this.#streaming;
+    if (!streaming) return;
+    this.#streaming = undefined;
+    this.#metrics.streaming.set(0);
+    if (!this.#closing.signal.aborted) this.#metrics.reconnects.inc();
+    streaming.stopWatching.abort();
+    await streaming.session.abandon();
+    await streaming.source[Symbol.asyncDispose]();
+  }
+
+  #countSilence(): void {
+    const { count, confirmed } = this.#silences;
+    const now = this.#progress.confirmed;
+    this.#silences = { count: now > confirmed ? 1 : count + 1, confirmed: now };
+  }
+
+  /** Whether trying again is of no use. */
+  #isFinal(error: unknown): boolean {
+    const isFirst = this.#systemIdentifier === undefined;
+    if (error instanceof PreflightError) return isFirst ? error.fatal : error.isLoss;
+    return isFirst && isHopeless(error);
+  }
+
+  #enter(state: string, detail?: unknown): void {
+    if (state !== this.#state) this.#since = Date.now();
+    this.#state = state;
+    this.#detail = detail instanceof Error ? detail.message : detail as string | undefined;
+  }
+
+  #warnOnce({ problem, remedy }: Finding): void {
+    if (this.#warned.has(problem)) return;
+    this.#warned.add(problem);
+    this.#log.warn(`${problem}. ${remedy}`);
+  }
+}

@@ -1,0 +1,196 @@
+import type { Log } from "../observe/log.ts";
+import type { Connection } from "./connection.ts";
+import { formatAddress, type HostAddress } from "./connection_options.ts";
+import { type Finding, PreflightError } from "./finding.ts";
+import { readGraphCatalog } from "./graph_catalog.ts";
+import { describeLabelGaps, findLabelGaps } from "./label_gaps.ts";
+import type { LabelWatch } from "./label_watch.ts";
+import { type Lsn, parseLsn } from "./lsn.ts";
+import { openConnection } from "./open_connection.ts";
+import { judge } from "./preflight.ts";
+import { createPublication, planCreation, publicationScope } from "./publication.ts";
+import type { ReplicationSettings } from "./replication_settings.ts";
+import type { Role } from "./role.ts";
+import { readServerFacts, type ServerFacts } from "./server_facts.ts";
+import { createSlot, readSlotUser } from "./slot.ts";
+import { openSql, type Sql } from "./sql.ts";
+
+/** A server that is ready for START_REPLICATION: two connections to it, and everything in it that replication needs. */
+export interface Source extends AsyncDisposable {
+  /** For replication; idle until somebody streams on it. */
+  readonly connection: Connection;
+  /** For all other SQL, on the same server. */
+  readonly sql: Sql;
+  readonly role: Role;
+  /** As `server_version_num`. */
+  readonly version: number;
+  readonly database: string;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** How far the server had written its WAL. */
+  readonly walEnd: Lsn;
+  /** Milliseconds after which the server ends a connection that it hears nothing from; 0: never. */
+  readonly walSenderTimeout: number;
+}
+
+/** What outlives a connection. */
+export interface SourceContext {
+  /** Of the database cluster, once a connection has come so far; then its slot must be there too. */
+  readonly systemIdentifier: string | undefined;
+  readonly labels: LabelWatch;
+  /** Told of everything that is amiss but hinders nothing, every time. */
+  readonly warn: (finding: Finding) => void;
+  readonly log: Log;
+}
+
+/**
+ * Connects and makes what is missing, in the order that loses nothing: replica identities, so that a published table
+ * still takes updates; the publication, because the slot's WAL is decoded with the catalog of its time; the slot.
+ *
+ * Throws a `PreflightError` for what somebody has to change, and whatever the connections throw.
+ */
+export async function openSource(
+  settings: ReplicationSettings,
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<Source> {
+  const { labels, log } = context;
+  await using resources = new AsyncDisposableStack();
+  const address = await chooseServer(settings, signal);
+  const sql = openSql(settings.connection, { pin: address });
+  // At once: what is under way then is of no use to anybody, and the server may be frozen.
+  const end = () => sql.end({ timeout: 0 });
+  resources.defer(end);
+  signal.addEventListener("abort", end, { once: true });
+  resources.defer(() => signal.removeEventListener("abort", end));
+
+  const facts = await readServerFacts(sql, settings);
+  const findings = [...judgeContinuity(facts, context, settings, address), ...judge(facts, settings)];
+  const obstacles = findings.filter(({ severity }) => severity !== "warning");
+  if (obstacles.length > 0) throw new PreflightError(obstacles);
+  for (const finding of findings) context.warn(finding);
+
+  const { role, server } = facts;
+  await labels.keepCurrent({ sql, role, version: server.version });
+  if (facts.publication === undefined) {
+    const scope = publicationScope(settings, role, server.version, await readGraphCatalog(sql));
+    await createPublication(sql, planCreation(scope));
+    log.info(`Created publication ${settings.publication}`);
+  }
+  if (facts.slot === undefined) {
+    await createSlot(sql, settings.slot, {
+      failover: settings.failover && server.version >= 170_000,
+      log,
+    });
+    log.info(`Created slot ${settings.slot}: changes from now on give events, earlier ones do not`);
+  }
+
+  const connection = await openConnection(settings.connection, { replication: "database" }, signal, address);
+  resources.use(connection);
+  const identity = await identifySystem(connection, signal);
+  if (identity.systemIdentifier !== server.systemIdentifier) {
+    throw new Error(`Cannot use ${formatAddress(address)}: two connections to it end at different servers`);
+  }
+  const walSenderTimeout = await readWalSenderTimeout(connection, signal);
+  const owned = resources.move();
+  return {
+    connection,
+    sql,
+    role,
+    version: server.version,
+    database: server.database,
+    ...identity,
+    walSenderTimeout,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The same looks, without changing anything: all that `openSource` would stop at, wait for or warn of. */
+export async function checkSource(
+  settings: ReplicationSettings,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  await using resources = new AsyncDisposableStack();
+  const address = await chooseServer(settings, signal);
+  const sql = openSql(settings.connection, { pin: address });
+  resources.use(sql);
+  const facts = await readServerFacts(sql, settings);
+  const findings = [...judge(facts, settings)];
+  if (!findings.some(({ severity }) => severity !== "warning")) {
+    const connection = await openConnection(
+      settings.connection,
+      { replication: "database" },
+      signal,
+      address,
+    );
+    await connection[Symbol.asyncDispose]();
+  }
+  const user = await readSlotUser(sql, settings.slot);
+  if (user !== undefined) {
+    findings.push({
+      severity: "transient",
+      about: "slot",
+      problem: `Cannot stream from slot ${settings.slot}: ${user} does`,
+      remedy: "A router that is started now waits until it is free.",
+    });
+  }
+  const scope = publicationScope(settings, facts.role, facts.server.version, facts.catalog);
+  findings.push(...describeLabelGaps(findLabelGaps(scope, facts.publication), scope, facts.publication));
+  return findings;
+}
+
+/** The first host that will do; everything else is then done on that one. */
+async function chooseServer(settings: ReplicationSettings, signal: AbortSignal): Promise<HostAddress> {
+  await using connection = await openConnection(settings.connection, {}, signal);
+  return connection.address;
+}
+
+/** What has changed since the last connection and must not have. */
+function* judgeContinuity(
+  facts: ServerFacts,
+  earlier: Pick<SourceContext, "systemIdentifier">,
+  settings: ReplicationSettings,
+  address: HostAddress,
+): Iterable<Finding> {
+  if (earlier.systemIdentifier === undefined) return;
+  if (facts.server.systemIdentifier !== earlier.systemIdentifier) {
+    yield {
+      severity: "fatal",
+      about: "history",
+      problem:
+        `Cannot go on at ${formatAddress(address)}: it is another database cluster (system identifier ` +
+        `${facts.server.systemIdentifier} instead of ${earlier.systemIdentifier})`,
+      remedy: "If that is meant, start again, and the changes of this one are followed from its slot on.",
+    };
+  } else if (facts.slot === undefined) {
+    yield {
+      severity: facts.server.isStandby ? "transient" : "fatal",
+      about: "history",
+      problem:
+        `Cannot go on: slot ${settings.slot} is gone from ${
+          formatAddress(address)
+        }, and with it the changes ` +
+        "since it was last confirmed",
+      remedy: "Start again to begin anew with a new slot; what changed in between gives no events.",
+    };
+  }
+}
+
+async function identifySystem(
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<Pick<Source, "systemIdentifier" | "timeline" | "walEnd">> {
+  const [row] = await connection.query("IDENTIFY_SYSTEM", signal);
+  const { systemid, timeline, xlogpos } = row ?? {};
+  if (!systemid || !timeline || !xlogpos) {
+    throw new Error(`Cannot identify ${formatAddress(connection.address)}: its answer is incomplete`);
+  }
+  return { systemIdentifier: systemid, timeline: Number(timeline), walEnd: parseLsn(xlogpos) };
+}
+
+/** As it is for this session: a role or a database may have one of its own. */
+async function readWalSenderTimeout(connection: Connection, signal: AbortSignal): Promise<number> {
+  const sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
+  const [row] = await connection.query(sql, signal);
+  return Number(row?.setting ?? 60_000);
+}
