@@ -59,6 +59,7 @@ export class WebhookReceiver implements AsyncDisposable {
   readonly #open = new Set<Deno.Conn>();
   readonly #serving = new Set<Promise<void>>();
   readonly #waiters = new Set<() => void>();
+  #failure: unknown;
 
   constructor(options: WebhookReceiverOptions = {}) {
     const address = { hostname: "127.0.0.1", port: options.port ?? 0 };
@@ -96,11 +97,12 @@ export class WebhookReceiver implements AsyncDisposable {
     }
   }
 
-  /** Stops listening and cuts every connection. */
+  /** Stops listening and cuts every connection; throws what `respond` threw, which was answered with 500. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     for (const connection of this.#open) close(connection);
     await Promise.all(this.#serving);
+    if (this.#failure) throw this.#failure;
   }
 
   #track(work: Promise<void>): void {
@@ -138,6 +140,16 @@ export class WebhookReceiver implements AsyncDisposable {
     }
   }
 
+  async #decide(request: ReceivedRequest): Promise<Reply> {
+    const scripted = request.method === "POST" ? this.#script.shift() : undefined;
+    try {
+      return scripted ?? await this.respond(request);
+    } catch (error) {
+      this.#failure ??= error;
+      return 500;
+    }
+  }
+
   /** Whether the connection goes on. */
   async #answer(connection: Deno.Conn, reader: HttpReader, request: ReceivedRequest): Promise<boolean> {
     this.requests.push(request);
@@ -145,8 +157,7 @@ export class WebhookReceiver implements AsyncDisposable {
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
     try {
-      const scripted = request.method === "POST" ? this.#script.shift() : undefined;
-      const reply = scripted ?? await this.respond(request);
+      const reply = await this.#decide(request);
       if (reply === "hang") {
         await reader.end();
         return false;
