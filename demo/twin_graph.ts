@@ -9,12 +9,16 @@ export interface NewTwin {
   readonly properties?: AgtypeMap;
 }
 
-/** A relationship to be written. */
-export interface NewRelationship {
+/** Which relationship: its id is unique among those of its source. */
+export interface RelationshipKey {
   readonly id: string;
   /** The relationship's name, which is its edge label. */
   readonly name: string;
   readonly source: string;
+}
+
+/** A relationship to be written. */
+export interface NewRelationship extends RelationshipKey {
   readonly target: string;
   readonly properties?: AgtypeMap;
 }
@@ -23,7 +27,7 @@ export interface NewRelationship {
  * Writes a graph's twins, relationships and models by SQL, row for row as AgeDigitalTwins' API has AGE write them: a
  * stub with the identity, then the values; `$etag` and `$metadata` with the time of each property. The labels
  * (`Twin`, `Model`, and one for each relationship's name) must be there. Each method is a transaction of its own, or
- * part of the one that the connection is.
+ * part of the one that the connection is; those that update or delete return how many rows that were.
  */
 export class TwinGraph {
   readonly #sql: Sql | TransactionSql;
@@ -60,8 +64,9 @@ export class TwinGraph {
     });
   }
 
-  async deleteModel(id: string): Promise<void> {
-    await this.#sql`DELETE FROM ${this.#table("Model")} WHERE ${this.#has("id", id)}`;
+  async deleteModel(id: string): Promise<number> {
+    const { count } = await this.#sql`DELETE FROM ${this.#table("Model")} WHERE ${this.#has("id", id)}`;
+    return count;
   }
 
   async putTwin(twin: NewTwin): Promise<void> {
@@ -83,23 +88,25 @@ export class TwinGraph {
   }
 
   /** Sets properties of a twin, changed or not, and removes those that are `undefined`. */
-  async updateTwin(id: string, properties: AgtypeMap): Promise<void> {
+  async updateTwin(id: string, properties: AgtypeMap): Promise<number> {
     const time = now();
     const names = Object.keys(properties);
     const written = names.filter((name) => properties[name] !== undefined);
     const times = Object.fromEntries(written.map((name) => [name, { lastUpdateTime: time }]));
     const values = agtype({ ...properties, $etag: newEtag() });
     const metadata = agtype({ ...times, $lastUpdateTime: time });
-    await this.#sql`
+    const { count } = await this.#sql`
       UPDATE ${this.#table("Twin")}
       SET properties = (properties::jsonb - ${names}::text[]) || ${values}::text::jsonb || jsonb_build_object(
         '$metadata', (properties::jsonb -> '$metadata') - ${names}::text[] || ${metadata}::text::jsonb)
       WHERE ${this.#has("$dtId", id)}`;
+    return count;
   }
 
   /** The twin must have no relationships. */
-  async deleteTwin(id: string): Promise<void> {
-    await this.#sql`DELETE FROM ${this.#table("Twin")} WHERE ${this.#has("$dtId", id)}`;
+  async deleteTwin(id: string): Promise<number> {
+    const { count } = await this.#sql`DELETE FROM ${this.#table("Twin")} WHERE ${this.#has("$dtId", id)}`;
+    return count;
   }
 
   /** Both twins must be there. */
@@ -124,23 +131,26 @@ export class TwinGraph {
         $relationshipName: name,
       };
       await graph.#sql`
-        UPDATE ${graph.#table(name)} SET properties = ${agtype(properties)} WHERE ${
-        graph.#has("$relationshipId", id)
-      }`;
+        UPDATE ${graph.#table(name)} SET properties = ${agtype(properties)}
+        WHERE properties::jsonb = ${stub}::text::jsonb`;
     });
   }
 
   /** Sets properties of a relationship, and removes those that are `undefined`. */
-  async updateRelationship(name: string, id: string, properties: AgtypeMap): Promise<void> {
+  async updateRelationship(key: RelationshipKey, properties: AgtypeMap): Promise<number> {
     const values = agtype({ ...properties, $etag: newEtag() });
-    await this.#sql`
-      UPDATE ${this.#table(name)}
+    const { count } = await this.#sql`
+      UPDATE ${this.#table(key.name)}
       SET properties = (properties::jsonb - ${Object.keys(properties)}::text[]) || ${values}::text::jsonb
-      WHERE ${this.#has("$relationshipId", id)}`;
+      WHERE ${this.#has("$relationshipId", key.id)} AND ${this.#has("$sourceId", key.source)}`;
+    return count;
   }
 
-  async deleteRelationship(name: string, id: string): Promise<void> {
-    await this.#sql`DELETE FROM ${this.#table(name)} WHERE ${this.#has("$relationshipId", id)}`;
+  async deleteRelationship(key: RelationshipKey): Promise<number> {
+    const { count } = await this.#sql`
+      DELETE FROM ${this.#table(key.name)}
+      WHERE ${this.#has("$relationshipId", key.id)} AND ${this.#has("$sourceId", key.source)}`;
+    return count;
   }
 
   async #insert(label: string, properties: AgtypeMap): Promise<void> {
