@@ -9,12 +9,12 @@ import type { Received } from "./message_framer.ts";
 import { MessageReader } from "./message_reader.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { ServerError } from "./server_error.ts";
-import { openSocket, type ServerSocket } from "./socket.ts";
+import { closeSocket, openSocket, type ServerSocket } from "./socket.ts";
 import type { TlsState } from "./tls.ts";
 import { utf8Text } from "./utf8.ts";
 
 const never = new AbortController().signal;
-const closeMilliseconds = 1000;
+const cancelMilliseconds = 1000;
 
 /** A row of a simple query: every value as PostgreSQL writes it in text. */
 export type TextRow = Readonly<Record<string, string | null>>;
@@ -160,22 +160,14 @@ export class Connection implements AsyncDisposable {
 
   /** Tells the server, and closes; a server that takes no bytes is waited for no longer than a second. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const socket = this.#socket;
-    if (socket.closed) return;
-    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-    if (!socket.destroyed) {
-      const timer = setTimeout(() => socket.destroy(), closeMilliseconds);
-      closed.then(() => clearTimeout(timer));
-      socket.end(terminate(), () => socket.destroy());
-    }
-    await closed;
+    await closeSocket(this.#socket, terminate());
   }
 
   /** Without a cancel, a server that waits for a lock or a snapshot would go on, and notice nothing of our leaving. */
   async #abandon(signal: AbortSignal): Promise<void> {
     if (signal.aborted && !this.#reader.failure) {
       const timeout = new AbortController();
-      const timer = setTimeout(() => timeout.abort(), closeMilliseconds);
+      const timer = setTimeout(() => timeout.abort(), cancelMilliseconds);
       await cancelSession(this, this.#options, timeout.signal).catch(() => {});
       clearTimeout(timer);
     }

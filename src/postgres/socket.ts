@@ -14,6 +14,7 @@ import { type Certificates, readCertificates, startTls, type TlsOptions, type Tl
 
 const log = logOf("postgres");
 const keepAliveMilliseconds = 30_000;
+const closeMilliseconds = 1000;
 
 /** A connection to a server that nothing has been said on but what negotiates TLS. */
 export interface ServerSocket {
@@ -48,6 +49,17 @@ export async function openSocket(
     log.debug("Connecting without TLS, because it failed", { address: formatAddress(address), error });
     return { socket: await connectTo(address, signal) };
   }
+}
+
+/** Sends the last bytes and closes; a server that does not take them is waited for no longer than a second. */
+export async function closeSocket(socket: Socket, lastBytes: Uint8Array): Promise<void> {
+  if (socket.closed) return;
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  socket.once("close", () => resolve());
+  const timer = setTimeout(() => socket.destroy(), closeMilliseconds);
+  if (!socket.destroyed) socket.end(lastBytes, () => socket.destroy());
+  await closed;
+  clearTimeout(timer);
 }
 
 async function connectTo(address: HostAddress, signal: AbortSignal): Promise<Socket> {
