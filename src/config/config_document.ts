@@ -1,8 +1,8 @@
 import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar } from "yaml";
-import type { YAMLMap } from "yaml";
+import type { YAMLMap, YAMLSeq } from "yaml";
 import { interpolate, type References } from "./interpolation.ts";
 import { parseYaml, type YamlText } from "./parse_yaml.ts";
-import { formatPath, type Path, type Problem, quoted } from "./problem.ts";
+import { type Mistake, type Path, type Place, quoted } from "./problem.ts";
 
 /** Values after aliases are followed, at most: more is an alias bomb. */
 const MOST_VALUES = 50_000;
@@ -22,40 +22,36 @@ export interface Located {
   readonly children?: ReadonlyMap<string | number, Located>;
 }
 
+/** A mistake that is seen without a schema, and the place of it. */
+export interface PlacedMistake {
+  readonly path: Path;
+  readonly message: string;
+  readonly place: Place;
+}
+
 /** A YAML file as plain values, with every reference replaced, that still knows where each value stands. */
 export class ConfigDocument {
+  /** Its value is `undefined` when the file has none, or its YAML is broken; `mistakes` tells then why. */
   readonly root: Located;
-  readonly problems: readonly Problem[];
-  /** The paths that have a problem. */
-  readonly broken: ReadonlySet<string>;
+  readonly mistakes: readonly PlacedMistake[];
   /** What came out of `${file:…}`. */
   readonly secrets: readonly string[];
-  readonly #file: string;
   readonly #yaml: YamlText;
 
-  constructor(file: string, text: string, references: References) {
-    this.#file = file;
-    this.#yaml = parseYaml(text);
-    const problems = this.#yaml.errors.map(({ offset, message }) => this.#problem(offset, [], message));
-    const reader = new Reader(
-      this.#yaml,
-      references,
-      (node, path, message) => problems.push(this.#problem(offsetOf(node), path, message)),
-    );
-    this.root = this.#yaml.usable ? reader.read(this.#yaml.contents, []) : { value: undefined, offset: 0 };
+  constructor(text: string, references: References) {
+    const yaml = parseYaml(text);
+    const mistakes: PlacedMistake[] = yaml.errors.map(({ offset, message }) => ({
+      path: [],
+      message,
+      place: yaml.placeOf(offset),
+    }));
+    const reader = new Reader(yaml, references, (node, path, message) => {
+      mistakes.push({ path, message, place: yaml.placeOf(offsetOf(node)) });
+    });
+    this.#yaml = yaml;
+    this.root = yaml.usable ? reader.read(yaml.contents, []) : nothingAt(null);
+    this.mistakes = mistakes;
     this.secrets = reader.secrets;
-    this.problems = problems;
-    this.broken = new Set(problems.map(({ path }) => path));
-  }
-
-  /** Whether the YAML could be read so far that its values mean anything. */
-  get usable(): boolean {
-    return this.#yaml.usable;
-  }
-
-  /** The line that a path's value, or the nearest above it, stands in. */
-  lineOf(path: Path): number {
-    return this.problemAt(path, "").line;
   }
 
   /** The value at a path, if the file has one there. */
@@ -65,25 +61,18 @@ export class ConfigDocument {
     return located;
   }
 
-  /**
-   * A problem at a path, or at the nearest value above it that the file has. `where` says which end of a mapping's
-   * entry is meant.
-   */
-  problemAt(path: Path, message: string, where: "key" | "value" = "value"): Problem {
+  /** Where the value at a path stands, or its key, or else the nearest value above it that the file has. */
+  placeOf(path: Path, where: Mistake["where"] = "value"): Place {
     let located = this.root;
     for (const [depth, step] of path.entries()) {
       const child = located.children?.get(step);
       if (!child) break;
       located = child;
       if (where === "key" && depth === path.length - 1 && child.keyOffset !== undefined) {
-        return this.#problem(child.keyOffset, path, message);
+        return this.#yaml.placeOf(child.keyOffset);
       }
     }
-    return this.#problem(located.offset, path, message);
-  }
-
-  #problem(offset: number, path: Path, message: string): Problem {
-    return { file: this.#file, ...this.#yaml.placeOf(offset), path: formatPath(path), message };
+    return this.#yaml.placeOf(located.offset);
   }
 }
 
@@ -93,8 +82,8 @@ class Reader {
   readonly #yaml: YamlText;
   readonly #references: References;
   readonly #report: (node: Node | null, path: Path, message: string) => void;
-  /** Aliases being followed, so that none is followed inside itself. */
-  readonly #following = new Set<Node>();
+  /** The lists and mappings being read, so that no alias is followed inside of what it stands for. */
+  readonly #open = new Set<Node>();
   #values = 0;
 
   constructor(
@@ -116,15 +105,20 @@ class Reader {
       this.#report(node, path, `more than ${DEEPEST} levels deep`);
       return nothingAt(node);
     }
-    if (isAlias(node)) return this.#follow(node, path, (target) => this.read(target, path));
-    if (isMap(node)) return this.#readMap(node, path);
-    if (isSeq(node)) {
-      const children = new Map(
-        node.items.map((item, index) => [index, this.read(asNode(item), [...path, index])]),
-      );
-      return { value: [...children.values()].map(({ value }) => value), offset: offsetOf(node), children };
+    if (isAlias(node)) {
+      const target = this.#targetOf(node, path);
+      return target ? this.read(target, path) : nothingAt(node);
     }
+    if (isMap(node)) return this.#within(node, () => this.#readMap(node, path));
+    if (isSeq(node)) return this.#within(node, () => this.#readList(node, path));
     return this.#readScalar(node, path);
+  }
+
+  #readList(node: YAMLSeq, path: Path): Located {
+    const children = new Map(
+      node.items.map((item, index) => [index, this.read(asNode(item), [...path, index])]),
+    );
+    return { value: [...children.values()].map(({ value }) => value), offset: offsetOf(node), children };
   }
 
   #readScalar(node: Node | null, path: Path): Located {
@@ -190,34 +184,34 @@ class Reader {
 
   /** `<<: *base`, or a list of such. */
   #readMerged(node: Node | null, path: Path): Located[] {
-    if (isAlias(node)) {
-      let mappings: Located[] = [];
-      this.#follow(node, path, (target) => {
-        mappings = this.#readMerged(target, path);
-        return nothingAt(node);
-      });
-      return mappings;
-    }
-    if (isMap(node)) return [this.#readMap(node, path)];
-    if (isSeq(node)) return node.items.flatMap((item) => this.#readMerged(asNode(item), path));
-    this.#report(node, path, "'<<' takes a mapping, an alias of one, or a list of those");
-    return [];
+    const given = isAlias(node) ? this.#targetOf(node, path) : node;
+    if (given === undefined) return [];
+    const mappings = isSeq(given) ? given.items.map(asNode) : [given];
+    return mappings.flatMap((each) => {
+      const mapping = isAlias(each) ? this.#targetOf(each, path) : each;
+      if (isMap(mapping)) return this.read(mapping, path);
+      if (mapping) this.#report(each, path, "'<<' takes a mapping, an alias of one, or a list of those");
+      return [];
+    });
   }
 
-  #follow(alias: Alias, path: Path, read: (target: Node) => Located): Located {
+  /** What an alias stands for, if it can be read. */
+  #targetOf(alias: Alias, path: Path): Node | undefined {
     const target = this.#yaml.targets.get(alias);
     if (!target) {
       this.#report(alias, path, "a '*' that names no anchor ('&') above it; quote the value if it is text");
-      return nothingAt(alias);
-    }
-    if (this.#following.has(target)) {
+    } else if (this.#open.has(target)) {
       this.#report(alias, path, "an alias inside of what it stands for");
-      return nothingAt(alias);
+      return undefined;
     }
-    this.#following.add(target);
-    const located = read(target);
-    this.#following.delete(target);
-    return located;
+    return target;
+  }
+
+  #within<Result>(node: Node, read: () => Result): Result {
+    this.#open.add(node);
+    const result = read();
+    this.#open.delete(node);
+    return result;
   }
 
   #keyOf({ key }: Pair<Node | null, unknown>, path: Path): string | undefined {

@@ -1,7 +1,6 @@
 import { closest } from "./closest.ts";
 import type { ConfigDocument } from "./config_document.ts";
-import { type Path, quoted } from "./problem.ts";
-import type { SchemaProblem } from "./schema_problems.ts";
+import { type Mistake, type Path, quoted } from "./problem.ts";
 
 /** The mapping that everything stands in. */
 export const TOP: Path = ["events", "config"];
@@ -12,22 +11,22 @@ type Mapping = Readonly<Record<string, unknown>>;
  * What no value shows by itself: names that are taken or missing, keys that exclude each other. Works on the values as
  * they stand, right or wrong, so that these problems are reported together with all others.
  */
-export function crossCheck(document: ConfigDocument): SchemaProblem[] {
+export function crossCheck(document: ConfigDocument): Mistake[] {
   const config = mapping(mapping(mapping(document.root.value)["events"])["config"]);
   const sinks = sinksOf(config);
   return [
-    ...sourceProblems(mapping(config["source"])),
-    ...sinkProblems(sinks, document),
-    ...routeProblems(config["eventRoutes"], sinks, document),
+    ...sourceMistakes(mapping(config["source"])),
+    ...sinkMistakes(sinks, document),
+    ...routeMistakes(config["eventRoutes"], sinks, document),
   ];
 }
 
-function sourceProblems(source: Mapping): SchemaProblem[] {
+function sourceMistakes(source: Mapping): Mistake[] {
   const path = (key: string): Path => [...TOP, "source", key];
-  const problems: SchemaProblem[] = [];
+  const mistakes: Mistake[] = [];
   for (const key of ["host", "port", "database", "user"]) {
     if ("connectionString" in source && key in source) {
-      problems.push({
+      mistakes.push({
         path: path(key),
         message: "stands beside connectionString; say it in one of them",
         where: "key",
@@ -35,7 +34,7 @@ function sourceProblems(source: Mapping): SchemaProblem[] {
     }
   }
   if ("password" in source && "passwordFile" in source) {
-    problems.push({
+    mistakes.push({
       path: path("passwordFile"),
       message: "stands beside password; leave one out",
       where: "key",
@@ -43,10 +42,10 @@ function sourceProblems(source: Mapping): SchemaProblem[] {
   }
   for (const [key, other] of [["sslCert", "sslKey"], ["sslKey", "sslCert"]] as const) {
     if (key in source && !(other in source)) {
-      problems.push({ path: path(key), message: `stands without ${other}; give both`, where: "key" });
+      mistakes.push({ path: path(key), message: `stands without ${other}; give both`, where: "key" });
     }
   }
-  return problems;
+  return mistakes;
 }
 
 /** A sink of whatever kind, known or not. */
@@ -65,7 +64,7 @@ function sinksOf(config: Mapping): readonly NamedSink[] {
   );
 }
 
-function sinkProblems(sinks: readonly NamedSink[], document: ConfigDocument): SchemaProblem[] {
+function sinkMistakes(sinks: readonly NamedSink[], document: ConfigDocument): Mistake[] {
   const all: Path = [...TOP, "eventSinks"];
   const given = document.at(all);
   const lists = [...given?.children?.values() ?? []];
@@ -73,23 +72,23 @@ function sinkProblems(sinks: readonly NamedSink[], document: ConfigDocument): Sc
     return [{ path: all, message: "names no sink", where: "key" }];
   }
   const first = new Map<string, Path>();
-  return sinks.flatMap(({ name, path }): SchemaProblem[] => {
+  return sinks.flatMap(({ name, path }): Mistake[] => {
     if (name === undefined) return [];
     const taken = first.get(name);
     if (!taken) {
       first.set(name, path);
       return [];
     }
-    const message = `the sink in line ${document.lineOf([...taken, "name"])} has the same name`;
+    const message = `the sink in line ${document.placeOf([...taken, "name"]).line} has the same name`;
     return [{ path: [...path, "name"], message, where: "value" }];
   });
 }
 
-function routeProblems(
+function routeMistakes(
   routes: unknown,
   sinks: readonly NamedSink[],
   document: ConfigDocument,
-): SchemaProblem[] {
+): Mistake[] {
   if (!Array.isArray(routes)) return [];
   const names = new Set(sinks.flatMap(({ name }) => name ?? []));
   // A name that could not be completed, because a variable is not set, may be the one that a route asks for.
@@ -98,18 +97,18 @@ function routeProblems(
     return name !== undefined && name.value === undefined;
   });
   const taken = new Set<string>();
-  return routes.flatMap((route: unknown, index): SchemaProblem[] => {
+  return routes.flatMap((route: unknown, index): Mistake[] => {
     const path = [...TOP, "eventRoutes", index];
     const { name, sinkName } = mapping(route);
-    const problems: SchemaProblem[] = [];
+    const mistakes: Mistake[] = [];
     if (typeof sinkName === "string" && sinkName !== "" && !names.has(sinkName) && !someNameUnknown) {
-      problems.push({ path: [...path, "sinkName"], message: noSuchSink(sinkName, names), where: "value" });
+      mistakes.push({ path: [...path, "sinkName"], message: noSuchSink(sinkName, names), where: "value" });
     }
     if (typeof name === "string" && taken.has(name)) {
-      problems.push({ path: [...path, "name"], message: "another route has the same name", where: "value" });
+      mistakes.push({ path: [...path, "name"], message: "another route has the same name", where: "value" });
     }
     if (typeof name === "string") taken.add(name);
-    return problems;
+    return mistakes;
   });
 }
 

@@ -5,8 +5,8 @@ const ASSIGNMENT = new RegExp(
   "giu",
 );
 
-/** Up to the last `@`, because people forget to encode a `/` or an `@` in a password. */
-const USER_INFORMATION = /[a-z][a-z0-9+.-]*:\/\/[^:/?#\s]*:(?:([^/?#\s]*)@|(\S*)@)/giu;
+/** What follows the user's name in a URL; in the second, up to the last `@`, for people who did not encode a `/`. */
+const USER_INFORMATION = [/:\/\/[^:/?#\s]*:([^/?#\s]*)@/gu, /:\/\/[^:/?#\s]*:(\S*)@/gu];
 
 /**
  * The passwords that stand inside a text: `postgres://user:secret@host`, `password=secret`, `Password=secret;`,
@@ -14,7 +14,9 @@ const USER_INFORMATION = /[a-z][a-z0-9+.-]*:\/\/[^:/?#\s]*:(?:([^/?#\s]*)@|(\S*)
  */
 export function embeddedPasswords(text: string): readonly string[] {
   const found = new Set<string>();
-  for (const [, password, broken] of text.matchAll(USER_INFORMATION)) add(found, password ?? broken ?? "");
+  for (const pattern of USER_INFORMATION) {
+    for (const [, password = ""] of text.matchAll(pattern)) add(found, password);
+  }
   for (const [, value = ""] of text.matchAll(ASSIGNMENT)) {
     add(found, value.trim());
     // Without quotes a value ends at a space (libpq), `&` (a URL's query) or only at `;` (.NET).

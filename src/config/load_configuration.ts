@@ -1,16 +1,15 @@
 import { dirname, resolve } from "node:path";
-import type { z } from "zod";
 import { Redaction } from "../observe/redaction.ts";
-import { ConfigDocument, type Located } from "./config_document.ts";
+import { checkSchema } from "./check_schema.ts";
+import { ConfigDocument } from "./config_document.ts";
 import type { Configuration } from "./configuration.ts";
 import { crossCheck } from "./cross_checks.ts";
-import { embeddedPasswords } from "./embedded_passwords.ts";
 import { reasonOf, type References } from "./interpolation.ts";
-import { ConfigurationError, formatPath, type Path, type Problem } from "./problem.ts";
+import { ConfigurationError, type Path } from "./problem.ts";
+import { ProblemTeller } from "./problem_teller.ts";
 import { resolveRoutes, resolveSinks, resolveSource } from "./resolve.ts";
 import { configurationSchema, FREE_KEY, INITIAL_ABOVE_MAX, type SinkKinds } from "./schema.ts";
-import { isSecret, schemasAt, schemasBelow } from "./schema_at.ts";
-import { checkSchema } from "./schema_problems.ts";
+import { secretsOf } from "./secrets_of.ts";
 
 /** Larger files are no configuration. */
 const MOST_CHARACTERS = 1 << 20;
@@ -27,36 +26,30 @@ export interface LoadOptions extends Partial<References> {
 export function loadConfiguration(file: string, options: LoadOptions): Configuration {
   const { kinds, environment = Deno.env.toObject(), readTextFile = Deno.readTextFileSync } = options;
   const baseDirectory = resolve(dirname(file));
-  const document = new ConfigDocument(file, readConfigurationFile(file, readTextFile), {
+  const document = new ConfigDocument(readConfigurationFile(file, readTextFile), {
     environment,
     readTextFile: (path) => readTextFile(resolve(baseDirectory, path)),
   });
   const schema = configurationSchema(kinds);
-  const secrets = secretsOf(document, schema, environment);
-  const redaction = new Redaction(secrets);
-  const problemAt = (path: Path, message: string, where?: "key" | "value"): Problem => {
-    const { value, written } = document.at(path) ?? {};
-    // What a reference gave is told by its name: a secret may have come to a place where none belongs.
-    const told = written && typeof value === "string" && value !== ""
-      ? message.replaceAll(value, () => written)
-      : message;
-    return document.problemAt(path, redaction.apply(told), where);
-  };
-  if (!document.usable) throw new ConfigurationError(document.problems);
+  const secrets = secretsOf(document, schema);
+  // libpq's, which counts where the file names no password.
+  if (environment["PGPASSWORD"]) secrets.add(environment["PGPASSWORD"]);
+  const teller = new ProblemTeller(file, document, schema, new Redaction(secrets));
+  const problems = document.mistakes.map((mistake) => teller.tellAt(mistake));
+  if (document.root.value === undefined) throw new ConfigurationError(problems);
 
-  const { output, problems: found } = checkSchema(schema, withoutFreeKeys(document.root.value));
-  const problems = [
-    ...document.problems.map((problem) => ({ ...problem, message: redaction.apply(problem.message) })),
-    ...[...found, ...crossCheck(document)]
-      .filter(({ path }) => !isBroken(document, path))
-      .map(({ path, message, where }) => problemAt(path, message, where)),
-  ];
+  const { output, mistakes } = checkSchema(schema, withoutFreeKeys(document.root.value));
+  const known = new Set(document.mistakes.map(({ path }) => JSON.stringify(path)));
+  for (const mistake of [...mistakes, ...crossCheck(document)]) {
+    if (!isKnown(mistake.path, known)) problems.push(teller.tell(mistake));
+  }
   if (problems.length > 0 || !output) throw new ConfigurationError(problems);
 
   const { eventSource, maxBatchSize, http, shutdownTimeout, deadLetterFile, ...rest } = output.events.config;
   const sinks = resolveSinks(rest.eventSinks, rest);
-  const contradictions = sinks.filter(({ retry }) => retry.initial > retry.max)
-    .map(({ path }) => problemAt([...path, "retry"], `initial ${INITIAL_ABOVE_MAX}`, "key"));
+  const contradictions = sinks.filter(({ retry }) => retry.initial > retry.max).map(({ path }) =>
+    teller.tell({ path: [...path, "retry"], message: `initial ${INITIAL_ABOVE_MAX}`, where: "key" })
+  );
   if (contradictions.length > 0) throw new ConfigurationError(contradictions);
   return {
     file,
@@ -70,7 +63,7 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
     sinks,
     routes: resolveRoutes(rest.eventRoutes, sinks, kinds),
     secrets,
-    problemAt,
+    problemAt: (path, message) => teller.tell({ path, message, where: "value" }),
   };
 }
 
@@ -92,33 +85,12 @@ function readConfigurationFile(file: string, readTextFile: References["readTextF
     : text;
 }
 
-/** Whether a problem is already known of the value at `path` or of one that it stands in. */
-function isBroken(document: ConfigDocument, path: Path): boolean {
-  return path.some((_, index) => document.broken.has(formatPath(path.slice(0, index + 1))));
+/** Whether the value at `path`, or one that it stands in, was found wrong before: what follows from it is no news. */
+function isKnown(path: Path, known: ReadonlySet<string>): boolean {
+  return path.some((_, index) => known.has(JSON.stringify(path.slice(0, index + 1))));
 }
 
 function withoutFreeKeys(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).filter(([key]) => !FREE_KEY.test(key)));
-}
-
-/** Every value of the file, right or wrong, that may not be shown. */
-function secretsOf(
-  document: ConfigDocument,
-  schema: z.ZodType,
-  environment: References["environment"],
-): ReadonlySet<string> {
-  const secrets = new Set(document.secrets);
-  const collect = (located: Located, schemas: readonly z.core.$ZodType[], within: boolean): void => {
-    const secret = within || isSecret(schemas);
-    const { value, children } = located;
-    if (secret && (typeof value === "string" || typeof value === "number")) secrets.add(String(value));
-    if (typeof value === "string") { for (const password of embeddedPasswords(value)) secrets.add(password); }
-    for (const [key, child] of children ?? []) collect(child, schemasBelow(schemas, key), secret);
-  };
-  collect(document.root, schemasAt(schema, []), false);
-  // libpq's, which counts where the file names no password.
-  if (environment["PGPASSWORD"]) secrets.add(environment["PGPASSWORD"]);
-  secrets.delete("");
-  return secrets;
 }

@@ -1,5 +1,6 @@
 import { type Alias, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLError } from "yaml";
 import { maskReferences, unmaskReferences } from "./flow_references.ts";
+import type { Place } from "./problem.ts";
 
 /** YAML 1.2 as nodes. */
 export interface YamlText {
@@ -10,7 +11,7 @@ export interface YamlText {
   /** Whether the errors leave the rest of the file's structure as it was meant. */
   readonly usable: boolean;
   /** 1-based; 0 in an empty file. */
-  placeOf(offset: number): { readonly line: number; readonly column: number };
+  placeOf(offset: number): Place;
 }
 
 /** Parses one YAML document and never throws. No message repeats what the file says: it may be a password. */

@@ -13,6 +13,20 @@ export interface Problem {
   readonly message: string;
 }
 
+/** What is wrong with the value at a path, before its place in the file is looked up. */
+export interface Mistake {
+  readonly path: Path;
+  readonly message: string;
+  /** Whether the key itself is meant, or what it stands for. */
+  readonly where: "key" | "value";
+}
+
+/** 1-based. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
 /** Everything that is wrong with a configuration, in the order of its lines. */
 export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError";

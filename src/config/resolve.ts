@@ -8,9 +8,9 @@ import type {
   SourceConfiguration,
 } from "./configuration.ts";
 import { TOP } from "./cross_checks.ts";
-import type { configurationSchema, SinkKinds } from "./schema.ts";
+import type { ConfigurationSchema, SinkKinds } from "./schema.ts";
 
-type Parsed = z.output<ReturnType<typeof configurationSchema>>["events"]["config"];
+type Parsed = z.output<ConfigurationSchema>["events"]["config"];
 
 /** The source, its file paths absolute. */
 export function resolveSource(source: Parsed["source"], baseDirectory: string): SourceConfiguration {

@@ -100,9 +100,11 @@ const route = z.strictObject({
   includeMetadata: flag().describe("Keep what patches leave out of $metadata").prefault(false),
 });
 
+/** What can stand in a log line or a metric's label without escapes: words with single spaces between. */
 const sinkName = text({
-  pattern: /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,99}$/u,
-  expected: "a name of letters, digits, spaces and . _ -",
+  maxLength: 100,
+  pattern: /^[!#-[\]-~\u00a1-\u1fff\u2070-\uffff]+( [!#-[\]-~\u00a1-\u1fff\u2070-\uffff]+)*$/,
+  expected: "a name without quotes or backslashes",
 });
 
 /** Where a sink gives only one of them, the other is looked at once both are known. */
@@ -135,8 +137,18 @@ function sinkList(kind: string, { options }: SinkKind): SinkList {
     .describe(options.description ?? `Sinks of the kind ${kind}`).exactOptional();
 }
 
-/** The shape of a configuration file, its `x-…` keys aside, with these kinds of sink. */
-export function configurationSchema(kinds: SinkKinds) {
+/** The shape of a configuration file, its `x-…` keys aside, with these kinds of sink; made once for each set of kinds. */
+export function configurationSchema(kinds: SinkKinds): ConfigurationSchema {
+  let schema = schemas.get(kinds);
+  if (!schema) schemas.set(kinds, schema = makeSchema(kinds));
+  return schema;
+}
+
+export type ConfigurationSchema = ReturnType<typeof makeSchema>;
+
+const schemas = new WeakMap<SinkKinds, ConfigurationSchema>();
+
+function makeSchema(kinds: SinkKinds) {
   const sinkLists = Object.fromEntries(Object.entries(kinds).map(([kind, of]) => [kind, sinkList(kind, of)]));
   const config = z.strictObject({
     eventSource: text({

@@ -1,17 +1,9 @@
 import type { z } from "zod";
 import { closest } from "./closest.ts";
-import type { Path } from "./problem.ts";
+import type { Mistake, Path } from "./problem.ts";
 import { keysOf, schemasAt } from "./schema_at.ts";
 
-/** What a value breaks of its schema. */
-export interface SchemaProblem {
-  readonly path: Path;
-  readonly message: string;
-  /** Whether the key itself is meant, or what it stands for. */
-  readonly where: "key" | "value";
-}
-
-interface Problem extends SchemaProblem {
+interface Finding extends Mistake {
   /** Of an unknown key: the one that it may be a misspelling of. */
   readonly meant?: string | undefined;
 }
@@ -19,9 +11,9 @@ interface Problem extends SchemaProblem {
 const MISSING = "is missing";
 
 export interface SchemaResult<Output> {
-  /** Absent when there are problems. */
+  /** Absent when there are mistakes. */
   readonly output?: Output;
-  readonly problems: readonly SchemaProblem[];
+  readonly mistakes: readonly Mistake[];
 }
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -32,21 +24,21 @@ type Mapping = Readonly<Record<string, unknown>>;
  */
 export function checkSchema<Output>(schema: z.ZodType<Output>, value: unknown): SchemaResult<Output> {
   const first = schema.safeParse(value);
-  if (first.success) return { output: first.data, problems: [] };
+  if (first.success) return { output: first.data, mistakes: [] };
   const unknownKeys = first.error.issues.filter(isUnknownKeys);
-  if (unknownKeys.length === 0) return { problems: told(problemsOf(first.error.issues, schema, value)) };
+  if (unknownKeys.length === 0) return { mistakes: told(findingsOf(first.error.issues, schema, value)) };
   const cleaned = unknownKeys.reduce((rest, { path, keys }) => without(rest, path as Path, keys), value);
   const second = schema.safeParse(cleaned);
   const issues = [...unknownKeys, ...second.error?.issues.filter((issue) => !isUnknownKeys(issue)) ?? []];
-  return { problems: told(problemsOf(issues, schema, value)) };
+  return { mistakes: told(findingsOf(issues, schema, value)) };
 }
 
 /** One mistake is told once: a key that is taken for a misspelling of another is not missing as well. */
-function told(problems: readonly Problem[]): readonly SchemaProblem[] {
+function told(findings: readonly Finding[]): readonly Mistake[] {
   const meant = new Set(
-    problems.map(({ path, meant }) => meant && JSON.stringify([...path.slice(0, -1), meant])),
+    findings.map(({ path, meant }) => meant && JSON.stringify([...path.slice(0, -1), meant])),
   );
-  return problems.filter(({ path, message }) => message !== MISSING || !meant.has(JSON.stringify(path)))
+  return findings.filter(({ path, message }) => message !== MISSING || !meant.has(JSON.stringify(path)))
     .map(({ path, message, where }) => ({ path, message, where }));
 }
 
@@ -66,15 +58,15 @@ function without(value: unknown, path: Path, keys: readonly string[]): unknown {
   return { ...value as Mapping, [step]: without((value as Mapping)[step], rest, keys) };
 }
 
-function problemsOf(
+function findingsOf(
   issues: readonly z.core.$ZodIssue[],
   schema: z.ZodType,
   value: unknown,
   base: Path = [],
-): Problem[] {
-  return issues.flatMap((issue): Problem[] => {
+): Finding[] {
+  return issues.flatMap((issue): Finding[] => {
     const path = [...base, ...issue.path as Path];
-    const nested = (inner: readonly z.core.$ZodIssue[]) => problemsOf(inner, schema, value, path);
+    const nested = (inner: readonly z.core.$ZodIssue[]) => findingsOf(inner, schema, value, path);
     switch (issue.code) {
       case "unrecognized_keys":
         return issue.keys.map((key) => unknownKey(schema, path, key));
@@ -107,7 +99,7 @@ function likeliestBranch(
   return fitting.length === 1 ? fitting[0] : undefined;
 }
 
-function unknownKey(schema: z.ZodType, path: Path, key: string): Problem {
+function unknownKey(schema: z.ZodType, path: Path, key: string): Finding {
   const known = keysOf(schemasAt(schema, path));
   const meant = closest(key, known);
   const hint = meant !== undefined
