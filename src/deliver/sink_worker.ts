@@ -33,7 +33,7 @@ export interface Surroundings {
 /** A time in which the sink settled nothing. */
 interface Outage {
   failures: number;
-  /** It began or went on with a delivery, so only a delivery shows its end; else a connection does. */
+  /** A delivery failed, so that only a delivery can show its end; else a connection does. */
   deliveryFailed: boolean;
 }
 
@@ -248,6 +248,10 @@ export class SinkWorker {
     else if (result.settled > 0) this.#worked();
     else if (result.retryable !== undefined && this.#isFruitless(flight)) this.#pause(result.retryable, true);
     for (const [key, delay] of result.delays) this.#backoffs.holdKey(key, delay);
+    if (this.#outage !== undefined && this.#events === this.#buried) {
+      this.#outage.deliveryFailed = false; // no event is left to probe with, so a connection must do
+      this.#needsConnect = true;
+    }
   }
 
   #bury(event: QueuedEvent, failures: Failures, error: SinkError): void {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { CloudEvent } from "../../src/event/cloud_event.ts";
 import type { Batch, BatchPreference, FailedEvent, Sink } from "../../src/sink/sink.ts";
 import { SinkError } from "../../src/sink/sink_error.ts";
@@ -76,7 +77,7 @@ export class ScriptedSink implements Sink {
       answer = step(batch, signal);
     } catch (error) {
       ended();
-      this.#connected = false;
+      this.#lose();
       throw error; // as a sink does that is no async function
     }
     return answer.then((failures) => {
@@ -86,7 +87,7 @@ export class ScriptedSink implements Sink {
       return failures;
     }, (error) => {
       ended();
-      this.#connected = false;
+      this.#lose();
       throw error;
     });
   }
@@ -95,6 +96,14 @@ export class ScriptedSink implements Sink {
     this.disposed++;
     if (this.inFlight > 0) this.breaches.push("dispose during deliver");
     if (this.disposed > 1) this.breaches.push("disposed twice");
+  }
+
+  /** Wants a new connection, from the time on at which its caller must have noticed the throw. */
+  #lose(): void {
+    const { connects } = this;
+    setImmediate(() => {
+      if (this.connects === connects) this.#connected = false;
+    });
   }
 
   #check(batch: Batch, keys: ReadonlySet<string>, signal: AbortSignal): void {
