@@ -5,7 +5,7 @@ import { ConfigDocument } from "./config_document.ts";
 import type { Configuration } from "./configuration.ts";
 import { crossCheck } from "./cross_checks.ts";
 import { reasonOf, type References } from "./interpolation.ts";
-import { ConfigurationError, type Path } from "./problem.ts";
+import { ConfigurationError, type Mistake, type Path } from "./problem.ts";
 import { ProblemTeller } from "./problem_teller.ts";
 import { resolveRoutes, resolveSinks, resolveSource } from "./resolve.ts";
 import { configurationSchema, FREE_KEY, INITIAL_ABOVE_MAX, type SinkKinds } from "./schema.ts";
@@ -39,9 +39,8 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
   if (document.root.value === undefined) throw new ConfigurationError(problems);
 
   const { output, mistakes } = checkSchema(schema, withoutFreeKeys(document.root.value));
-  const known = new Set(document.mistakes.map(({ path }) => JSON.stringify(path)));
   for (const mistake of [...mistakes, ...crossCheck(document)]) {
-    if (!isKnown(mistake.path, known)) problems.push(teller.tell(mistake));
+    if (!document.mistakes.some((known) => isEcho(mistake, known))) problems.push(teller.tell(mistake));
   }
   if (problems.length > 0 || !output) throw new ConfigurationError(problems);
 
@@ -85,9 +84,12 @@ function readConfigurationFile(file: string, readTextFile: References["readTextF
     : text;
 }
 
-/** Whether the value at `path`, or one that it stands in, was found wrong before: what follows from it is no news. */
-function isKnown(path: Path, known: ReadonlySet<string>): boolean {
-  return path.some((_, index) => known.has(JSON.stringify(path.slice(0, index + 1))));
+/** Whether a mistake only follows from another: from one of the value that it stands in, or of a part of its value. */
+function isEcho({ path, where }: Mistake, known: { readonly path: Path }): boolean {
+  if (known.path.length === 0) return false;
+  const common = Math.min(path.length, known.path.length);
+  if (path.slice(0, common).some((step, index) => step !== known.path[index])) return false;
+  return known.path.length <= path.length || where === "value";
 }
 
 function withoutFreeKeys(value: unknown): unknown {

@@ -127,6 +127,12 @@ const MISTAKES: readonly {
     told: ["3:37 eventSinks.console[0].name: the environment variable NAME is not set"],
   },
   {
+    title: "a variable that is not set, and not what another key would need it for",
+    config:
+      'eventSinks: { webhook: [{ name: A, url: "https://h", auth: { type: bearer, token: "${TOKEN}" } }] }',
+    told: ["3:87 eventSinks.webhook[0].auth.token: the environment variable TOKEN is not set"],
+  },
+  {
     title: "a reference to a file that is missing",
     config: `source: { password: "\${file:/run/secrets/pw}" }\n${SCREEN}`,
     told: ["3:25 source.password: the file /run/secrets/pw cannot be read: there is no such file"],

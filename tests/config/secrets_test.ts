@@ -92,6 +92,6 @@ Deno.test("whatever is done to a file with a secret, the secret is not told", ()
         }
       },
     ),
-    { seed: 3, numRuns: 3_000 },
+    { seed: 3, numRuns: 1_500 },
   );
 });
