@@ -47,9 +47,8 @@ export class RelationCache {
     this.#relations.set(oid, { relation, interesting: this.#interesting(relation) });
   }
 
-  /** Takes over all that another cache knows. */
+  /** Takes over the tables that another cache knows; types are described again with each table that has them. */
   adopt(other: RelationCache): void {
-    for (const [oid, name] of other.#typeNames) this.#typeNames.set(oid, name);
     for (const [oid, known] of other.#relations) this.#relations.set(oid, known);
   }
 

@@ -71,6 +71,20 @@ Deno.test("says where reading past the end failed, and stands still", () => {
   reader.expectEnd();
 });
 
+Deno.test("reads nothing of an integer that is not whole", () => {
+  const reader = readerOf(1, 2, 3, 4, 5, 6, 7);
+  failsAt(0, () => reader.uint64());
+  failsAt(0, () => reader.int64());
+  equal(reader.offset, 0);
+});
+
+Deno.test("gives the next integer without stepping over it", () => {
+  const reader = readerOf(0xff, 0xff, 0xff, 0xfe, 1);
+  equal(reader.peekUint32(), 4294967294);
+  equal(reader.uint32(), 4294967294);
+  failsAt(4, () => reader.peekUint32());
+});
+
 Deno.test("starts over with other bytes", () => {
   const reader = readerOf(1, 2, 3);
   reader.int16();

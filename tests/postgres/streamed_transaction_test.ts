@@ -59,6 +59,16 @@ Deno.test("holds streamed transactions until they commit, others going before th
   deepEqual(items.at(-1), { kind: "settle", lsn: 420n, endsTransaction: true });
 });
 
+Deno.test("lets go of a streamed transaction that has committed", () => {
+  refuses(/the transaction 8 has not begun/, 0, streamStart(8), streamStop, streamCommit(8), streamCommit(8));
+});
+
+Deno.test("begins a streamed transaction anew with a first segment", () => {
+  const first = [streamStart(8), relation(1, "Twin"), insert(1, "a"), streamStop];
+  const items = assemble([...first, ...first, streamCommit(8)]);
+  deepEqual(describeReplicated(items), ["begin", "insert 0 Twin: new a", "settle"]);
+});
+
 Deno.test("forgets a streamed transaction that aborts, and does not mind one that it never saw", () => {
   const messages = [
     streamStart(8),
