@@ -5,6 +5,7 @@ import type { Batch, CreateSink, FailedEvent, Sink } from "../../src/sink/sink.t
 import { SinkError } from "../../src/sink/sink_error.ts";
 import type { ConsoleOptions } from "./config.ts";
 import { prettyLine } from "./pretty_line.ts";
+import type { LineStyle } from "./styled_text.ts";
 
 export const createSink: CreateSink<ConsoleOptions> = (options) => new ConsoleSink(options, standardOutput);
 
@@ -12,14 +13,14 @@ export const createSink: CreateSink<ConsoleOptions> = (options) => new ConsoleSi
 export interface Output {
   /** Takes some of the bytes and says how many. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Columns of the terminal that shows them; undefined where none does. */
-  columns(): number | undefined;
+  /** How lines look on the terminal that shows them; undefined where none does. */
+  terminal(): LineStyle | undefined;
 }
 
 /** Characters that are not control characters to JSON, and are to a terminal. */
 const TERMINAL_CONTROLS = /[\u007f-\u009f]/g;
 /** For lines for people that no terminal shows. */
-const COLUMNS_ELSEWHERE = 200;
+const ELSEWHERE: LineStyle = { color: false, columns: 200 };
 const LINE_END = 0x0a;
 /** Of one write, which no abort can call back. */
 const WRITE_BYTES = 65_536;
@@ -69,8 +70,7 @@ export class ConsoleSink implements Sink {
     if (!this.#options.pretty) {
       return batch.map((event) => `${terminalSafe(structuredJson(event))}\n`).join("");
     }
-    const columns = this.#output.columns();
-    const style = { color: columns !== undefined && !Deno.noColor, columns: columns ?? COLUMNS_ELSEWHERE };
+    const style = this.#output.terminal() ?? ELSEWHERE;
     return batch.map((event) => `${prettyLine(event, style)}\n`).join("");
   }
 
@@ -107,5 +107,8 @@ function writeError(error: unknown): SinkError {
 
 const standardOutput: Output = {
   write: (bytes) => Deno.stdout.write(bytes),
-  columns: () => Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,
+  terminal: () => {
+    if (!Deno.stdout.isTerminal()) return undefined;
+    return { color: !Deno.noColor, columns: Deno.consoleSize().columns };
+  },
 };

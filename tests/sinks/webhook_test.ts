@@ -28,8 +28,9 @@ class WebhookFarEnd implements FarEnd {
     this.#until = until;
   }
 
-  stalled(): Promise<void> {
-    return this.receiver.received(1);
+  async stalled(): Promise<number> {
+    await this.receiver.received(1);
+    return 1;
   }
 
   refuse(event: CloudEvent, kind: SinkErrorKind | undefined): void {
