@@ -50,22 +50,22 @@ export class Health {
     return { ready: parts.length > 0 && parts.every(({ ready }) => ready), parts };
   }
 
+  /** A part that cannot even tell its state must not make the whole report fail. */
   #ask(part: Part): ReportedPart {
-    const { since, ...state } = this.#stateOf(part);
+    try {
+      return this.#reported(part());
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      const name = part.name || "unknown";
+      return this.#reported({ name, ready: false, state: "unknown", since: Date.now(), detail });
+    }
+  }
+
+  #reported({ since, ...state }: PartState): ReportedPart {
     return {
       ...state,
       since: new Date(since).toISOString(),
       ...(state.detail !== undefined && { detail: this.#redaction.apply(state.detail) }),
     };
-  }
-
-  /** A part that cannot even tell its state must not make the whole report fail. */
-  #stateOf(part: Part): PartState {
-    try {
-      return part();
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      return { name: part.name || "unknown", ready: false, state: "unknown", since: Date.now(), detail };
-    }
   }
 }

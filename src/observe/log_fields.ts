@@ -38,8 +38,9 @@ export function plainOf(value: unknown, redaction: Redaction, options: { stacks:
         return value === null ? null : plainObject(value);
       case "bigint":
       case "symbol":
-      case "function":
         return text(String(value));
+      case "function":
+        return text(`[function ${value.name}]`);
     }
   }
 

@@ -68,10 +68,17 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly lagSeconds = new Gauge({
+  /** When the oldest event that is not settled was committed, in milliseconds since 1970; asked at each scrape. */
+  oldestCommittedAt: () => number | undefined = () => undefined;
+
+  readonly lagSeconds: Gauge = new Gauge({
     name: "twinrouter_replication_lag_seconds",
-    help: "Age of the oldest transaction that is not confirmed; 0 with none outstanding",
+    help: "Age of the oldest event that is not settled; 0 with none outstanding",
     registers: [this.registry],
+    collect: () => {
+      const oldest = this.oldestCommittedAt();
+      this.lagSeconds.set(oldest === undefined ? 0 : Math.max(0, (Date.now() - oldest) / 1000));
+    },
   });
 
   readonly streaming = new Gauge({
