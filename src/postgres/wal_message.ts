@@ -116,6 +116,7 @@ export interface LogicalMessage {
   readonly kind: "message";
   readonly xid?: number;
   readonly transactional: boolean;
+  /** Where its record ends: the next record, which may be a commit, can begin there. */
   readonly lsn: Lsn;
   readonly prefix: string;
   /** A view, not a copy. */
