@@ -48,10 +48,10 @@ export class Authentication {
         this.#finish();
         return undefined;
       case 3: // AuthenticationCleartextPassword
-        this.#refuseUnbound("a password in clear text");
+        this.#refuseUnbound("asks for a password in clear text");
         return passwordMessage(await this.#password());
       case 5: // AuthenticationMD5Password: Byte4 salt
-        this.#refuseUnbound("an MD5 password");
+        this.#refuseUnbound("asks for an MD5 password");
         return passwordMessage(md5Response(this.#credentials.user, await this.#password(), reader.view(4)));
       case 10: // AuthenticationSASL: (String mechanism)*, Byte1 zero
         return await this.#startScram(readMechanisms(reader));
@@ -71,7 +71,7 @@ export class Authentication {
   /** A server that skips its half of SCRAM has proved nothing. */
   #finish(): void {
     if (this.#exchange && !this.#isVerified) throw new Error("the server did not finish the SCRAM exchange");
-    if (!this.#isBound) this.#refuseUnbound("nothing more");
+    if (!this.#isBound) this.#refuseUnbound("lets us in without it");
     this.#isDone = true;
   }
 
@@ -109,9 +109,9 @@ export class Authentication {
     return this.#exchange;
   }
 
-  #refuseUnbound(asked: string): void {
+  #refuseUnbound(what: string): void {
     if (this.#credentials.channelBinding !== "require") return;
-    throw new Error(`channel binding is required, and the server asks for ${asked}`);
+    throw new Error(`channel binding is required, and the server ${what}`);
   }
 
   async #password(): Promise<string> {

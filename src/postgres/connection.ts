@@ -155,7 +155,8 @@ export class Connection implements AsyncDisposable {
   /** Gives the socket, paused, to somebody who speaks the protocol by himself; this object is then done. */
   detach(): Socket {
     this.#occupy("somebody else");
-    return this.#reader.detach();
+    this.#reader.detach();
+    return this.#socket;
   }
 
   /** Tells the server, and closes; a server that takes no bytes is waited for no longer than a second. */

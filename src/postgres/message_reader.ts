@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { logOf } from "../observe/log.ts";
 import { ByteReader } from "./byte_reader.ts";
 import { MessageFramer, type Received } from "./message_framer.ts";
@@ -26,7 +26,7 @@ interface Waiter {
  * notifications dropped.
  */
 export class MessageReader {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #peer: string;
   readonly #framer = new MessageFramer(loginMessageLimit);
   readonly #parameters = new Map<string, string>();
@@ -37,7 +37,7 @@ export class MessageReader {
   #failure: Error | undefined;
 
   /** `peer` is the server's name for error messages. */
-  constructor(socket: Socket, peer: string) {
+  constructor(socket: Duplex, peer: string) {
     this.#socket = socket;
     this.#peer = peer;
     socket.on("data", this.#onData);
@@ -97,8 +97,8 @@ export class MessageReader {
     }
   }
 
-  /** Leaves the socket, paused, to somebody else; nothing that was read may be lost by it. */
-  detach(): Socket {
+  /** Leaves the socket, paused, to somebody else; throws if something was read that would be lost by it. */
+  detach(): void {
     if (this.#queue.length > 0 || !this.#framer.isBetweenMessages) {
       throw new Error(`Cannot hand over the connection to ${this.#peer}: messages have arrived unasked`);
     }
@@ -106,13 +106,12 @@ export class MessageReader {
     this.#socket.off("data", this.#onData);
     this.#socket.off("error", this.#onError);
     this.#socket.off("close", this.#onClose);
-    return this.#socket;
   }
 
   readonly #onData = (chunk: Buffer): void => {
     const before = this.#queue.length;
     try {
-      // Views of a plain Uint8Array cost half of what a Buffer's do.
+      // Not a Buffer, whose `slice` makes a view where everybody expects a copy.
       const received = this.#framer.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
       for (const each of received) if (!this.#isForNobody(each)) this.#queue.push(each);
     } catch (error) {

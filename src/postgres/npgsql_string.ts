@@ -123,7 +123,8 @@ export function parseNpgsqlString(text: string): readonly Setting[] {
 
 function split(text: string): readonly Setting[] {
   const settings: Setting[] = [];
-  const setting = /[\s;]*([^=;]+?)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^;]*?))\s*(?=;|$)/gsy;
+  const setting =
+    /[\s;]*([^=;]+?)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|((?:[^;"'][^;]*?)?))\s*(?=;|$)/gsy;
   while (/[^\s;]/.test(text.slice(setting.lastIndex))) {
     const match = setting.exec(text);
     const [, name = "", inDouble, inSingle, bare = ""] = match ?? [];
