@@ -9,6 +9,8 @@ export interface PublishedTable {
   readonly hasPrimaryKey: boolean;
   /** Whether this role may alter it. */
   readonly owned: boolean;
+  /** A publication that publishes only some columns of it by name, if there is one. */
+  readonly columnListIn: string | undefined;
 }
 
 /** What Apache AGE has in this database. */
@@ -44,7 +46,12 @@ export async function readGraphCatalog(sql: Sql): Promise<GraphCatalog> {
       WHERE relname IN ('ag_graph', 'ag_label') AND relkind = 'r' AND relnamespace = to_regnamespace('ag_catalog')
     )
     SELECT n.nspname AS schema, c.relname AS name, c.relreplident::text AS identity, p.label,
-      pg_has_role(c.relowner, 'USAGE') AS owned,
+      pg_has_role(c.relowner, 'USAGE') AS owned, (
+        -- As JSON, because column lists came with PostgreSQL 15.
+        SELECT min(pub.pubname::text) FROM pg_publication_rel r
+        JOIN pg_publication pub ON pub.oid = r.prpubid
+        WHERE r.prrelid = c.oid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL
+      ) AS columns_in,
       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid) AS key
     FROM published p
     JOIN pg_class c ON c.oid = p.oid
@@ -59,6 +66,7 @@ export async function readGraphCatalog(sql: Sql): Promise<GraphCatalog> {
       identity: identities[row.identity],
       hasPrimaryKey: row.key,
       owned: row.owned,
+      columnListIn: row.columns_in ?? undefined,
     };
     if (!row.label) agCatalog.push(table);
     else if (!graphs.get(row.schema)?.push(table)) graphs.set(row.schema, [table]);
@@ -78,6 +86,7 @@ interface TableRow {
   label: boolean;
   owned: boolean;
   key: boolean;
+  columns_in: string | null;
 }
 
 /** `pg_class.relreplident` */

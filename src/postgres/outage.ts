@@ -1,7 +1,7 @@
 import type { Log } from "../observe/log.ts";
 import { reconnectDelay } from "./reconnect_delay.ts";
 
-/** Says once that something is interrupted, and once that it is back, however often it has been tried in between. */
+/** Says once that something is down, and once that it is up again, however often it has been tried in between. */
 export class Outage {
   readonly #what: string;
   readonly #log: Log;
@@ -14,15 +14,19 @@ export class Outage {
     this.#log = log;
   }
 
+  get isUnderWay(): boolean {
+    return this.#since !== undefined;
+  }
+
   /** To be called at each failure; returns the milliseconds to wait before the next attempt. */
   failed(error: unknown): number {
     this.#failures++;
     const reason = error instanceof Error ? error.message : String(error);
     if (this.#since === undefined) {
       this.#since = performance.now();
-      this.#log.warn(`${this.#what} is interrupted, and tried again until it is back: ${reason}`, { error });
+      this.#log.warn(`${this.#what} is down, and tried again until it is up: ${reason}`, { error });
     } else {
-      this.#log.debug(`${this.#what} is still interrupted: ${reason}`, { failures: this.#failures });
+      this.#log.debug(`${this.#what} is still down: ${reason}`, { failures: this.#failures });
     }
     return reconnectDelay(this.#failures);
   }
@@ -31,7 +35,7 @@ export class Outage {
   isOver(): void {
     if (this.#since === undefined) return;
     const seconds = ((performance.now() - this.#since) / 1_000).toFixed(1);
-    this.#log.info(`${this.#what} is back after ${seconds} s`, { failures: this.#failures });
+    this.#log.info(`${this.#what} is up again after ${seconds} s`, { failures: this.#failures });
     this.#since = undefined;
     this.#failures = 0;
   }

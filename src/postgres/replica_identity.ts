@@ -24,6 +24,12 @@ export function replicaIdentityStatement(table: PublishedTable): string {
  */
 export async function setReplicaIdentity(sql: Sql, table: PublishedTable): Promise<IdentityResult> {
   if (!table.owned) return { kind: "refused", reason: "this role does not own the table" };
+  if (table.columnListIn !== undefined) {
+    const reason =
+      `publication ${table.columnListIn} publishes it by a list of columns, with which it takes no ` +
+      "updates then";
+    return { kind: "refused", reason };
+  }
   try {
     await sql.begin(async (transaction) => {
       await transaction`SET LOCAL lock_timeout = '1s'`;

@@ -6,12 +6,12 @@ import { formatAddress } from "./connection_options.ts";
 import { type Finding, PreflightError } from "./finding.ts";
 import { LabelWatch } from "./label_watch.ts";
 import { type Liveness, livenessTimings } from "./liveness.ts";
-import { formatLsn, type Lsn, parseLsn } from "./lsn.ts";
+import { formatLsn, type Lsn } from "./lsn.ts";
 import { Outage } from "./outage.ts";
 import { type Progress, ReplicationSession, SilenceError } from "./replication_session.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import { readSlot, waitForSlot } from "./slot.ts";
-import { openSource, type Source } from "./source.ts";
+import { openSource, readWalEnd, type Source } from "./source.ts";
 import { isHopeless, sqlState } from "./sql_state.ts";
 import type { Connected, StreamChunk } from "./stream_chunk.ts";
 
@@ -36,6 +36,7 @@ interface Streaming {
  */
 export class ReplicationStream implements AsyncDisposable {
   readonly #settings: ReplicationSettings;
+  readonly #open: typeof openSource;
   readonly #metrics: Metrics;
   readonly #log: Log;
   readonly #labels: LabelWatch;
@@ -58,8 +59,10 @@ export class ReplicationStream implements AsyncDisposable {
   #since = Date.now();
   #host: string | undefined;
 
-  constructor(settings: ReplicationSettings, { metrics, log }: ReplicationObservers) {
+  /** `open` is for tests. */
+  constructor(settings: ReplicationSettings, { metrics, log }: ReplicationObservers, open = openSource) {
     this.#settings = settings;
+    this.#open = open;
     this.#metrics = metrics;
     this.#log = log;
     this.#labels = new LabelWatch(settings, log);
@@ -92,6 +95,10 @@ export class ReplicationStream implements AsyncDisposable {
             throw error;
           }
           if (error instanceof SilenceError) this.#countSilence();
+          // An outage is said once; but what a person has to change may come to light in its course.
+          if (error instanceof PreflightError && this.#outage.isUnderWay) {
+            error.findings.forEach(this.#warnOnce, this);
+          }
           this.#enter("interrupted", error);
           await delay(this.#outage.failed(error), undefined, { signal: stop }).catch(() => {});
         }
@@ -177,7 +184,7 @@ export class ReplicationStream implements AsyncDisposable {
 
   async #connect(signal: AbortSignal): Promise<Connected> {
     if (this.#systemIdentifier === undefined) this.#enter("connecting");
-    const source = await openSource(this.#settings, {
+    const source = await this.#open(this.#settings, {
       systemIdentifier: this.#systemIdentifier,
       labels: this.#labels,
       warn: (finding) => this.#warnOnce(finding),
@@ -191,6 +198,9 @@ export class ReplicationStream implements AsyncDisposable {
       const stopWatching = new AbortController();
       void this.#labels.run(source, stopWatching.signal);
       this.#streaming = { source, session, stopWatching, isMeasuring: false };
+      if (!this.#outage.isUnderWay) {
+        this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
+      }
       this.#enter("streaming");
       const { systemIdentifier, database, timeline, version: serverVersion } = source;
       return { kind: "connected", systemIdentifier, database, timeline, sameTimelineAsBefore, serverVersion };
@@ -266,9 +276,8 @@ export class ReplicationStream implements AsyncDisposable {
     if (streaming.isMeasuring) return;
     streaming.isMeasuring = true;
     try {
-      const [row] = await streaming.source.sql<[{ lsn: string | null }]>`
-        SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn`;
-      if (row.lsn !== null && streaming === this.#streaming) this.#serverEnd = parseLsn(row.lsn);
+      const end = await readWalEnd(streaming.source.sql);
+      if (streaming === this.#streaming) this.#serverEnd = end;
     } catch (error) {
       if (streaming === this.#streaming) this.#log.debug("Cannot measure the lag", { error });
     }

@@ -188,6 +188,13 @@ async function identifySystem(
   return { systemIdentifier: systemid, timeline: Number(timeline), walEnd: parseLsn(xlogpos) };
 }
 
+/** How far the server has written its WAL. */
+export async function readWalEnd(sql: Sql): Promise<Lsn> {
+  const [row] = await sql<{ lsn: string | null }[]>`
+    SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn`;
+  return parseLsn(row?.lsn ?? "0/0");
+}
+
 /** As it is for this session: a role or a database may have one of its own. */
 async function readWalSenderTimeout(connection: Connection, signal: AbortSignal): Promise<number> {
   const sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
