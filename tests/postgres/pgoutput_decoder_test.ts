@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import assert from "node:assert/strict";
 import { PgoutputDecoder } from "../../src/postgres/pgoutput_decoder.ts";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
 import type { WalMessage } from "../../src/postgres/wal_message.ts";
@@ -133,8 +133,8 @@ const messages: readonly (readonly [bytes: string, message: BuiltMessage])[] = [
 for (const [text, message] of messages) {
   Deno.test(`reads and the builder writes ${message.kind}: ${text}`, () => {
     const payload = bytesOf(text);
-    deepEqual(decodedAs(new PgoutputDecoder(), payload), message);
-    deepEqual(encodeWalMessage(message), payload);
+    assert.deepEqual(decodedAs(new PgoutputDecoder(), payload), message);
+    assert.deepEqual(encodeWalMessage(message), payload);
     for (let length = 0; length < payload.length; length++) {
       // A Stream Abort is whole without its last two fields.
       if (message.kind === "streamAbort" && length === 9) continue;
@@ -148,14 +148,14 @@ Deno.test("reads an xid before the content of a message, inside of a stream bloc
   const decoder = new PgoutputDecoder();
   const withoutXid = bytesOf("'I' 00004270 'N' 0001 't' 00000001 'a'");
   const insert: BuiltMessage = { kind: "insert", relationOid: 17008, new: ["a"] };
-  deepEqual(decodedAs(decoder, withoutXid), insert);
+  assert.deepEqual(decodedAs(decoder, withoutXid), insert);
 
-  deepEqual(decodedAs(decoder, bytesOf("'S' 00000337 01")), {
+  assert.deepEqual(decodedAs(decoder, bytesOf("'S' 00000337 01")), {
     kind: "streamStart",
     xid: 823,
     firstSegment: true,
   });
-  deepEqual(decodedAs(decoder, bytesOf("'O' 0000000000000001 'node_a' 00")), {
+  assert.deepEqual(decodedAs(decoder, bytesOf("'O' 0000000000000001 'node_a' 00")), {
     kind: "origin",
     commitLsn: 1n,
     name: "node_a",
@@ -170,14 +170,14 @@ Deno.test("reads an xid before the content of a message, inside of a stream bloc
       case "relation":
       case "type": {
         const payload = bytesOf(text.slice(0, 3) + " fffffffe " + text.slice(3));
-        deepEqual(decodedAs(decoder, payload), { ...message, xid: 0xfffffffe });
-        deepEqual(encodeWalMessage({ ...message, xid: 0xfffffffe }), payload);
+        assert.deepEqual(decodedAs(decoder, payload), { ...message, xid: 0xfffffffe });
+        assert.deepEqual(encodeWalMessage({ ...message, xid: 0xfffffffe }), payload);
       }
     }
   }
-  deepEqual(decodedAs(decoder, bytesOf("'E'")), { kind: "streamStop" });
-  deepEqual(decodedAs(decoder, withoutXid), insert);
-  deepEqual(decodedAs(decoder, bytesOf("'S' 00000337 00")), {
+  assert.deepEqual(decodedAs(decoder, bytesOf("'E'")), { kind: "streamStop" });
+  assert.deepEqual(decodedAs(decoder, withoutXid), insert);
+  assert.deepEqual(decodedAs(decoder, bytesOf("'S' 00000337 00")), {
     kind: "streamStart",
     xid: 823,
     firstSegment: false,
@@ -214,14 +214,14 @@ Deno.test("keeps views of the payload, except inside of a stream block", () => {
     return chunk.subarray(50, 50 + payload.length);
   };
   const inserted = decoder.decode(receive("'I' 00004270 'N' 0001 't' 00000001 'a'"));
-  equal(inserted.kind === "insert" && inserted.new.bytes(0)?.buffer, chunk.buffer);
+  assert.equal(inserted.kind === "insert" && inserted.new.bytes(0)?.buffer, chunk.buffer);
   const message = decoder.decode(receive("'M' 00 0000000000000001 00 00000002 'hi'"));
-  equal(message.kind === "message" && message.content.buffer, chunk.buffer);
+  assert.equal(message.kind === "message" && message.content.buffer, chunk.buffer);
 
   decoder.decode(receive("'S' 00000337 01"));
   const held = decoder.decode(receive("'I' 00000337 00004270 'N' 0001 't' 00000001 'a'"));
   chunk.fill(0xff);
-  equal(held.kind === "insert" && held.new.text(0), "a");
+  assert.equal(held.kind === "insert" && held.new.text(0), "a");
 });
 
 Deno.test("skips the rows of a relation that nobody wants without looking at them", () => {
@@ -232,17 +232,17 @@ Deno.test("skips the rows of a relation that nobody wants without looking at the
       return oid !== 17008;
     },
   });
-  deepEqual(decoder.decode(bytesOf("'I' 00004270 'N' nonsense".replace("nonsense", "ffff"))), {
+  assert.deepEqual(decoder.decode(bytesOf("'I' 00004270 'N' nonsense".replace("nonsense", "ffff"))), {
     kind: "skippedRow",
   });
-  deepEqual(decoder.decode(bytesOf("'U' 00004270")), { kind: "skippedRow" });
-  deepEqual(decoder.decode(bytesOf("'D' 00004270 00")), { kind: "skippedRow" });
-  equal(decodedAs(decoder, bytesOf("'I' 00004271 'N' 0000")).kind, "insert");
-  equal(decodedAs(decoder, bytesOf("'T' 00000001 00 00004270")).kind, "truncate");
-  throws(() => decoder.decode(bytesOf("'I' 0000")), ProtocolError);
+  assert.deepEqual(decoder.decode(bytesOf("'U' 00004270")), { kind: "skippedRow" });
+  assert.deepEqual(decoder.decode(bytesOf("'D' 00004270 00")), { kind: "skippedRow" });
+  assert.equal(decodedAs(decoder, bytesOf("'I' 00004271 'N' 0000")).kind, "insert");
+  assert.equal(decodedAs(decoder, bytesOf("'T' 00000001 00 00004270")).kind, "truncate");
+  assert.throws(() => decoder.decode(bytesOf("'I' 0000")), ProtocolError);
   decoder.decode(bytesOf("'S' 00000337 01"));
-  deepEqual(decoder.decode(bytesOf("'D' 00000338 00004270")), { kind: "skippedRow", xid: 824 });
-  deepEqual(asked, [17008, 17008, 17008, 17009, 17008]);
+  assert.deepEqual(decoder.decode(bytesOf("'D' 00000338 00004270")), { kind: "skippedRow", xid: 824 });
+  assert.deepEqual(asked, [17008, 17008, 17008, 17009, 17008]);
 });
 
 function decodedAs(decoder: PgoutputDecoder, payload: Uint8Array): BuiltMessage {
@@ -250,16 +250,20 @@ function decodedAs(decoder: PgoutputDecoder, payload: Uint8Array): BuiltMessage 
 }
 
 function failsWithin(payload: Uint8Array): void {
-  throws(() => new PgoutputDecoder().decode(payload), (error: unknown) => {
-    equal(error instanceof ProtocolError, true, `${error}`);
+  assert.throws(() => new PgoutputDecoder().decode(payload), (error: unknown) => {
+    assert.equal(error instanceof ProtocolError, true, `${error}`);
     const { offset } = error as ProtocolError;
-    equal(offset >= 0 && offset <= payload.length, true, `${offset} is outside of ${payload.length} bytes`);
+    assert.equal(
+      offset >= 0 && offset <= payload.length,
+      true,
+      `${offset} is outside of ${payload.length} bytes`,
+    );
     return true;
   });
 }
 
 function failsAt(offset: number, text: string): void {
-  throws(
+  assert.throws(
     () => new PgoutputDecoder().decode(bytesOf(text)),
     (error: unknown) => error instanceof ProtocolError && error.offset === offset || `${text}: ${error}`,
   );

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, fail, strictEqual as equal } from "node:assert/strict";
+import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PgoutputDecoder, type SkippedRow } from "../../src/postgres/pgoutput_decoder.ts";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
@@ -85,7 +85,7 @@ Deno.test("gives back whatever the builder writes", () => {
         ...streamed,
         { kind: "streamStop" },
       ];
-      deepEqual(all.map((message) => decodedAs(decoder, encodeWalMessage(message))), all);
+      assert.deepEqual(all.map((message) => decodedAs(decoder, encodeWalMessage(message))), all);
     }),
     { seed: 20260101, numRuns: 300 },
   );
@@ -110,7 +110,7 @@ Deno.test("mutated messages decode or are a ProtocolError within bounds", () => 
     }
   }
   // Both happen often, or the mutations are not what they should be.
-  equal(decoded > 25_000 && refused > 25_000, true, `${decoded} decoded, ${refused} refused`);
+  assert.equal(decoded > 25_000 && refused > 25_000, true, `${decoded} decoded, ${refused} refused`);
 });
 
 Deno.test("mutated streams give well-formed changes up to a ProtocolError within bounds", () => {
@@ -132,7 +132,7 @@ Deno.test("mutated streams give well-formed changes up to a ProtocolError within
     }
     expectWellFormed(out);
   }
-  equal(whole > 150 && refused > 150, true, `${whole} whole, ${refused} refused`);
+  assert.equal(whole > 150 && refused > 150, true, `${whole} whole, ${refused} refused`);
 });
 
 function decodedAs(decoder: PgoutputDecoder, payload: Uint8Array): BuiltMessage {
@@ -226,14 +226,16 @@ function touchTuple(tuple: Tuple): void {
   for (let column = 0; column < tuple.columnCount; column++) {
     const kind = tuple.kind(column);
     const hasValue = kind === "text" || kind === "binary";
-    equal(tuple.bytes(column) !== undefined, hasValue);
-    equal(tuple.text(column) !== undefined, hasValue);
+    assert.equal(tuple.bytes(column) !== undefined, hasValue);
+    assert.equal(tuple.text(column) !== undefined, hasValue);
   }
 }
 
 function expectWithinBounds(error: unknown, payload: Uint8Array, what: string): void {
-  if (!(error instanceof ProtocolError)) fail(`${what}: ${error instanceof Error ? error.stack : error}`);
-  equal(error.offset >= 0 && error.offset <= payload.length, true, `${what}: offset ${error.offset}`);
+  if (!(error instanceof ProtocolError)) {
+    assert.fail(`${what}: ${error instanceof Error ? error.stack : error}`);
+  }
+  assert.equal(error.offset >= 0 && error.offset <= payload.length, true, `${what}: offset ${error.offset}`);
 }
 
 /** Changes stand inside of a transaction, with rising ordinals; messages outside of one are confirmed at once. */
@@ -243,21 +245,21 @@ function expectWellFormed(items: readonly Replicated[]): void {
   for (const [index, item] of items.entries()) {
     switch (item.kind) {
       case "begin":
-        equal(inside, false);
+        assert.equal(inside, false);
         inside = true;
         ordinal = -1;
         break;
       case "settle":
-        equal(inside, item.endsTransaction);
+        assert.equal(inside, item.endsTransaction);
         inside = false;
         break;
       default:
         if (!inside) {
-          equal(item.kind, "message");
-          equal(items[index + 1]?.kind, "settle");
+          assert.equal(item.kind, "message");
+          assert.equal(items[index + 1]?.kind, "settle");
           break;
         }
-        equal(item.ordinal > ordinal, true);
+        assert.equal(item.ordinal > ordinal, true);
         ordinal = item.ordinal;
     }
   }

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import assert from "node:assert/strict";
 import { formatLsn } from "../../src/postgres/lsn.ts";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
 import { ReplicationDecoder } from "../../src/postgres/replication_decoder.ts";
@@ -10,7 +10,7 @@ import { SeededRandom } from "../support/seeded_random.ts";
 
 Deno.test("basic: twins, relationships and models are made, changed and removed", () => {
   const items = decodeCapture("basic");
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     ...transaction("insert 0 Model: new dtmi:example:Room;1"),
     ...transaction("insert 0 Twin: new room-a"),
     ...transaction("update 0 Twin: old room-a, new room-a"),
@@ -41,7 +41,7 @@ Deno.test("basic: twins, relationships and models are made, changed and removed"
       ? [[valueOf(row.old, "Temperature"), valueOf(row.new, "Temperature")].join(" to ")]
       : []
   );
-  deepEqual(temperatures.filter((change) => change !== " to "), [
+  assert.deepEqual(temperatures.filter((change) => change !== " to "), [
     "21.5 to 22.0",
     "22.0 to 22.0",
     " to 1.5",
@@ -60,16 +60,16 @@ Deno.test("basic: twins, relationships and models are made, changed and removed"
       '"dec": 1.1::numeric,',
     ]
   ) {
-    equal(properties?.includes(part), true, part);
+    assert.equal(properties?.includes(part), true, part);
   }
-  equal(properties?.includes('"name": "caf\u00e9 \\n \\"q\\" \\\\ \\u0001 \u{1f600}"'), true);
+  assert.equal(properties?.includes('"name": "caf\u00e9 \\n \\"q\\" \\\\ \\u0001 \u{1f600}"'), true);
 });
 
 Deno.test("basic: each table is described, with the types that are not built in", () => {
   const [model, twin, contains] = new Set(rowsOf(decodeCapture("basic")).map(({ relation }) => relation));
   const id = { name: "id", partOfKey: true, typeOid: 16420, typeModifier: -1 };
   const properties = { name: "properties", partOfKey: true, typeOid: 16452, typeModifier: -1 };
-  deepEqual(twin, {
+  assert.deepEqual(twin, {
     oid: 17008,
     namespace: "digitaltwins",
     name: "Twin",
@@ -77,22 +77,27 @@ Deno.test("basic: each table is described, with the types that are not built in"
     columns: [id, properties],
     typeNames: ["ag_catalog.graphid", "ag_catalog.agtype"],
   });
-  equal(model?.name, "Model");
-  deepEqual(contains?.columns, [id, { ...id, name: "start_id" }, { ...id, name: "end_id" }, properties]);
+  assert.equal(model?.name, "Model");
+  assert.deepEqual(contains?.columns, [
+    id,
+    { ...id, name: "start_id" },
+    { ...id, name: "end_id" },
+    properties,
+  ]);
 });
 
 Deno.test("basic: a transaction has its commit's position and time, and is confirmed as its end", () => {
   const [begin, , settle] = decodeCapture("basic");
-  deepEqual(begin, {
+  assert.deepEqual(begin, {
     kind: "begin",
     transaction: { xid: 778, commitLsn: 0x1f19ef0n, commitTime: 0x303e65883b90an },
   });
-  deepEqual(settle, { kind: "settle", lsn: 0x1f19f20n, endsTransaction: true });
+  assert.deepEqual(settle, { kind: "settle", lsn: 0x1f19f20n, endsTransaction: true });
 });
 
 Deno.test("api: a stub is inserted before its values are set", () => {
   const items = decodeCapture("api");
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     ...transaction("insert 0 Twin: new boiler-1", "update 1 Twin: old boiler-1, new boiler-1"),
     ...transaction("update 0 Twin: old boiler-1, new boiler-1"),
     ...transaction("update 0 Twin: old boiler-1, new boiler-1"),
@@ -116,12 +121,15 @@ Deno.test("api: a stub is inserted before its values are set", () => {
     ),
   ]);
   const etags = rowsOf(items).map((row) => row.kind === "delete" ? undefined : valueOf(row.new, "$etag"));
-  deepEqual(etags.filter((etag) => etag), ["b1", "b2", "b3", "b4", "b5"].map((etag) => `"W/\\"${etag}\\""`));
+  assert.deepEqual(
+    etags.filter((etag) => etag),
+    ["b1", "b2", "b3", "b4", "b5"].map((etag) => `"W/\\"${etag}\\""`),
+  );
 });
 
 Deno.test("labels: a new label has no old rows until its replica identity is full", () => {
   const items = decodeCapture("labels");
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     ...transaction("insert 0 Twin: new pump-1"),
     ...transaction("insert 0 Twin: new tank-1"),
     ...transaction(
@@ -133,16 +141,21 @@ Deno.test("labels: a new label has no old rows until its replica identity is ful
     ...transaction("delete 0 feeds: old f-1"),
   ]);
   const feeds = rowsOf(items).filter(({ relation }) => relation.name === "feeds");
-  deepEqual(feeds.map(({ relation }) => relation.replicaIdentity), ["default", "default", "full", "full"]);
-  deepEqual(feeds.map((row) => row.kind === "delete" ? undefined : valueOf(row.new, "rate")), [
+  assert.deepEqual(feeds.map(({ relation }) => relation.replicaIdentity), [
+    "default",
+    "default",
+    "full",
+    "full",
+  ]);
+  assert.deepEqual(feeds.map((row) => row.kind === "delete" ? undefined : valueOf(row.new, "rate")), [
     "5",
     "6",
     "7",
     undefined,
   ]);
   const label = rowsOf(items).find(({ relation }) => relation.name === "ag_label")?.relation;
-  equal(label?.namespace, "ag_catalog");
-  deepEqual(label?.typeNames, [
+  assert.equal(label?.namespace, "ag_catalog");
+  assert.deepEqual(label?.typeNames, [
     undefined,
     undefined,
     "pg_catalog.int4",
@@ -154,7 +167,7 @@ Deno.test("labels: a new label has no old rows until its replica identity is ful
 
 Deno.test("toast: a value out of line that was not touched is not sent", () => {
   const items = decodeCapture("toast");
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     ...transaction("insert 0 toast_full: new big"),
     ...transaction("insert 0 toast_key: new big"),
     ...transaction("update 0 toast_full: old big, new 1|unchanged|b"),
@@ -164,12 +177,12 @@ Deno.test("toast: a value out of line that was not touched is not sent", () => {
   ]);
   const [, , update] = rowsOf(items);
   const old = update?.kind === "update" ? update.old : undefined;
-  equal(old?.text(1)?.includes("0123456789".repeat(300)), true);
+  assert.equal(old?.text(1)?.includes("0123456789".repeat(300)), true);
 });
 
 Deno.test("messages: those outside of a transaction are confirmed by themselves", () => {
   const items = decodeCapture("messages");
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     "message 0 digitaltwins_telemetry m-1",
     "settle message",
     ...transaction("message 0 digitaltwins_telemetry m-2", "update 1 Twin: old tank-1, new tank-1"),
@@ -180,9 +193,9 @@ Deno.test("messages: those outside of a transaction are confirmed by themselves"
     ...transaction("truncate 0 other"),
   ]);
   const [message, settle] = items;
-  equal(message?.kind === "message" && message.message.transactional, false);
-  equal(message?.kind === "message" && formatLsn(message.message.lsn), "0/1F69B68");
-  equal(settle?.kind === "settle" && formatLsn(settle.lsn), "0/1F69B68");
+  assert.equal(message?.kind === "message" && message.message.transactional, false);
+  assert.equal(message?.kind === "message" && formatLsn(message.message.lsn), "0/1F69B68");
+  assert.equal(settle?.kind === "settle" && formatLsn(settle.lsn), "0/1F69B68");
 });
 
 Deno.test("messages: the end of a message's record is where the commit after it may begin", () => {
@@ -191,8 +204,8 @@ Deno.test("messages: the end of a message's record is where the commit after it 
   const items = decodeCapture("messages");
   const index = items.findIndex((item) => item.kind === "message" && item.message.prefix === "somebody_else");
   const [begin, message] = items.slice(index - 1);
-  equal(begin?.kind, "begin");
-  equal(
+  assert.equal(begin?.kind, "begin");
+  assert.equal(
     message?.kind === "message" && message.message.lsn,
     begin?.kind === "begin" && begin.transaction.commitLsn,
   );
@@ -202,20 +215,20 @@ Deno.test("streamed: only what was not rolled back appears, numbered as if nothi
   const items = decodeCapture("streamed");
   const inserts = Array.from({ length: 400 }, (_, index) => `insert ${index} Twin: new s-${index + 1}`);
   const lines = describeReplicated(items);
-  deepEqual(lines.slice(0, 403), transaction(...inserts, "update 400 Twin: old s-1, new s-1"));
+  assert.deepEqual(lines.slice(0, 403), transaction(...inserts, "update 400 Twin: old s-1, new s-1"));
 
   const [, settled, second, third] = [...items.keys()].filter((index) =>
     items[index]?.kind === "begin" || items[index]?.kind === "settle"
   );
-  deepEqual([settled, second, third, items.length], [402, 403, 804, 805]);
+  assert.deepEqual([settled, second, third, items.length], [402, 403, 804, 805]);
   const deletes = items.slice(404, 804).map((item) => item.kind === "delete" ? item : undefined);
-  deepEqual(deletes.map((item) => item?.ordinal), [...inserts.keys()]);
-  deepEqual(
+  assert.deepEqual(deletes.map((item) => item?.ordinal), [...inserts.keys()]);
+  assert.deepEqual(
     new Set(deletes.map((item) => nameOf(item?.old))),
     new Set(inserts.map((_, index) => `s-${index + 1}`)),
   );
   const commits = items.flatMap((item) => item.kind === "begin" ? [item.transaction.xid] : []);
-  deepEqual(commits, [823, 827]);
+  assert.deepEqual(commits, [823, 827]);
 });
 
 Deno.test("rows of tables that are not interesting are left out and keep their ordinals", () => {
@@ -227,10 +240,10 @@ Deno.test("rows of tables that are not interesting are left out and keep their o
       const relations = item.relations.filter(interesting);
       return relations.length > 0 ? [{ ...item, relations }] : [];
     });
-    deepEqual(withColumns(decodeCapture(name, interesting)), withColumns(expected));
+    assert.deepEqual(withColumns(decodeCapture(name, interesting)), withColumns(expected));
   }
   const feeds = rowsOf(decodeCapture("labels", ({ name }) => name === "feeds"));
-  deepEqual(feeds.map(({ ordinal }) => ordinal), [1, 0, 0, 0]);
+  assert.deepEqual(feeds.map(({ ordinal }) => ordinal), [1, 0, 0, 0]);
 });
 
 Deno.test("rows of tables that are not interesting are not even looked at", () => {
@@ -238,9 +251,9 @@ Deno.test("rows of tables that are not interesting are not even looked at", () =
     const isInsert = payload[0] === "I".charCodeAt(0);
     return isInsert ? payload.subarray(0, 5) : payload;
   });
-  throws(() => new ReplicationDecoder().decode(payloads), ProtocolError);
+  assert.throws(() => new ReplicationDecoder().decode(payloads), ProtocolError);
   const items = new ReplicationDecoder(({ name }) => name !== "other").decode(payloads);
-  equal(describeReplicated(items).some((line) => line.startsWith("insert")), false);
+  assert.equal(describeReplicated(items).some((line) => line.startsWith("insert")), false);
 });
 
 Deno.test("however payloads are divided, the same comes out", () => {
@@ -252,7 +265,7 @@ Deno.test("however payloads are divided, the same comes out", () => {
       const decoder = new ReplicationDecoder();
       const items: Replicated[] = [];
       while (payloads.length > 0) items.push(...decoder.decode(payloads.splice(0, random.below(10))));
-      deepEqual(withColumns(items), expected);
+      assert.deepEqual(withColumns(items), expected);
     }
   }
 });
@@ -261,8 +274,11 @@ Deno.test("what came before a malformed message is there", () => {
   const payloads = readCapture("basic");
   payloads.splice(7, 0, new Uint8Array([0]));
   const items: Replicated[] = [];
-  throws(() => new ReplicationDecoder().decode(payloads, items), ProtocolError);
-  deepEqual(describeReplicated(items), [...transaction("insert 0 Model: new dtmi:example:Room;1"), "begin"]);
+  assert.throws(() => new ReplicationDecoder().decode(payloads, items), ProtocolError);
+  assert.deepEqual(describeReplicated(items), [
+    ...transaction("insert 0 Model: new dtmi:example:Room;1"),
+    "begin",
+  ]);
 });
 
 function decodeCapture(name: CaptureName, interesting?: (relation: Relation) => boolean): Replicated[] {

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ReplicationDecoder } from "../../src/postgres/replication_decoder.ts";
 import type { Relation } from "../../src/postgres/row_change.ts";
@@ -40,7 +40,7 @@ Deno.test("holds streamed transactions until they commit, others going before th
     streamCommit(9, 300n),
     streamCommit(8, 400n),
   ]);
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     "message 0 p ",
     "settle message",
     "begin",
@@ -55,8 +55,8 @@ Deno.test("holds streamed transactions until they commit, others going before th
     "insert 2 Twin: new 8b",
     "settle",
   ]);
-  deepEqual(items.at(-5), { kind: "begin", transaction: { xid: 8, commitLsn: 400n, commitTime: 6n } });
-  deepEqual(items.at(-1), { kind: "settle", lsn: 420n, endsTransaction: true });
+  assert.deepEqual(items.at(-5), { kind: "begin", transaction: { xid: 8, commitLsn: 400n, commitTime: 6n } });
+  assert.deepEqual(items.at(-1), { kind: "settle", lsn: 420n, endsTransaction: true });
 });
 
 Deno.test("lets go of a streamed transaction that has committed", () => {
@@ -66,7 +66,7 @@ Deno.test("lets go of a streamed transaction that has committed", () => {
 Deno.test("begins a streamed transaction anew with a first segment", () => {
   const first = [streamStart(8), relation(1, "Twin"), insert(1, "a"), streamStop];
   const items = assemble([...first, ...first, streamCommit(8)]);
-  deepEqual(describeReplicated(items), ["begin", "insert 0 Twin: new a", "settle"]);
+  assert.deepEqual(describeReplicated(items), ["begin", "insert 0 Twin: new a", "settle"]);
 });
 
 Deno.test("forgets a streamed transaction that aborts, and does not mind one that it never saw", () => {
@@ -78,7 +78,7 @@ Deno.test("forgets a streamed transaction that aborts, and does not mind one tha
     streamAbort(8),
     streamAbort(9),
   ];
-  deepEqual(assemble([...messages, streamAbort(9, 10)]), []);
+  assert.deepEqual(assemble([...messages, streamAbort(9, 10)]), []);
   refuses(/the transaction 8 has not begun/, 0, ...messages, streamCommit(8));
   refuses(/the transaction 8 has not begun/, 0, ...messages, streamStart(8, false));
 });
@@ -88,7 +88,7 @@ Deno.test("knows the tables of a streamed transaction elsewhere once it has comm
   refuses(/relation 1 was never described/, 1, ...streamed, begin, insert(1, "b"));
   refuses(/relation 1 was never described/, 1, ...streamed, streamAbort(8), begin, insert(1, "b"));
   const items = assemble([...streamed, streamCommit(8), begin, insert(1, "b"), commit]);
-  deepEqual(describeReplicated(items).slice(3), ["begin", "insert 0 Twin: new b", "settle"]);
+  assert.deepEqual(describeReplicated(items).slice(3), ["begin", "insert 0 Twin: new b", "settle"]);
 
   const changed = assemble([
     relation(1, "Twin"),
@@ -104,7 +104,7 @@ Deno.test("knows the tables of a streamed transaction elsewhere once it has comm
     insert(1, "d", "e"),
     commit,
   ]);
-  deepEqual(describeReplicated(changed).filter((line) => line.startsWith("insert")), [
+  assert.deepEqual(describeReplicated(changed).filter((line) => line.startsWith("insert")), [
     "insert 0 Twin: new c",
     "insert 0 Twin: new a|b",
     "insert 0 Twin: new d|e",
@@ -159,7 +159,7 @@ Deno.test("a transaction comes out the same whether it was streamed or not", () 
           "message" in item ? { ...item, message: { ...item.message as object, xid: undefined } } : item
         );
       };
-      deepEqual(decode(streamed(history)), decode(notStreamed(history)));
+      assert.deepEqual(decode(streamed(history)), decode(notStreamed(history)));
     }),
     { seed: 20260101, numRuns: 500 },
   );

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import assert from "node:assert/strict";
 import type { Relation } from "../../src/postgres/row_change.ts";
 import { TransactionAssembler } from "../../src/postgres/transaction_assembler.ts";
 import type { WalMessage } from "../../src/postgres/wal_message.ts";
@@ -39,7 +39,7 @@ Deno.test("numbers inserts, updates, deletes, truncates and messages of a transa
     insert(1, "b"),
     commit,
   ]);
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     "begin",
     "message 0 p ",
     "insert 1 Twin: new a",
@@ -54,13 +54,13 @@ Deno.test("numbers inserts, updates, deletes, truncates and messages of a transa
     "insert 0 Twin: new b",
     "settle",
   ]);
-  deepEqual(items[0], { kind: "begin", transaction: { xid: 7, commitLsn: 100n, commitTime: 5n } });
-  deepEqual(items[9], { kind: "settle", lsn: 120n, endsTransaction: true });
+  assert.deepEqual(items[0], { kind: "begin", transaction: { xid: 7, commitLsn: 100n, commitTime: 5n } });
+  assert.deepEqual(items[9], { kind: "settle", lsn: 120n, endsTransaction: true });
 });
 
 Deno.test("confirms a message outside of a transaction as its own LSN", () => {
   const outside = message(false, 77n);
-  deepEqual(assemble([outside]), [
+  assert.deepEqual(assemble([outside]), [
     { kind: "message", message: outside, ordinal: 0 },
     { kind: "settle", lsn: 77n, endsTransaction: false },
   ]);
@@ -78,9 +78,9 @@ Deno.test("gives a row its table as it was described last before it", () => {
     commit,
   ]);
   const [first, second, third] = items.flatMap((item) => item.kind === "insert" ? [item.relation] : []);
-  equal(first, second);
-  deepEqual(first?.typeNames, [undefined]);
-  deepEqual(third?.typeNames, [undefined, "ag_catalog.agtype"]);
+  assert.equal(first, second);
+  assert.deepEqual(first?.typeNames, [undefined]);
+  assert.deepEqual(third?.typeNames, [undefined, "ag_catalog.agtype"]);
 });
 
 Deno.test("leaves out tables that are not interesting, and asks once for each description", () => {
@@ -107,25 +107,25 @@ Deno.test("leaves out tables that are not interesting, and asks once for each de
     insert(1, "c"),
     commit,
   ], interesting);
-  deepEqual(describeReplicated(items), [
+  assert.deepEqual(describeReplicated(items), [
     "begin",
     "insert 2 Twin: new b",
     "truncate 3 Twin",
     "insert 5 Twin: new c",
     "settle",
   ]);
-  deepEqual(asked, ["Twin", "other"]);
+  assert.deepEqual(asked, ["Twin", "other"]);
 });
 
 Deno.test("wants the rows of tables that it does not know, so that they are not passed over in silence", () => {
   const assembler = new TransactionAssembler(() => false);
-  equal(assembler.wants(1), true);
+  assert.equal(assembler.wants(1), true);
   assembler.push(relation(1, "Twin"), []);
-  equal(assembler.wants(1), false);
+  assert.equal(assembler.wants(1), false);
   assembler.push(streamStart(8), []);
-  equal(assembler.wants(1), true);
+  assert.equal(assembler.wants(1), true);
   assembler.push(streamStop, []);
-  equal(assembler.wants(1), false);
+  assert.equal(assembler.wants(1), false);
 });
 
 Deno.test("refuses rows that fit no table", () => {

@@ -1,4 +1,4 @@
-import { match, strictEqual as equal, throws } from "node:assert/strict";
+import assert from "node:assert/strict";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
 import type { Relation, Replicated } from "../../src/postgres/row_change.ts";
 import { TransactionAssembler } from "../../src/postgres/transaction_assembler.ts";
@@ -64,10 +64,10 @@ export function assemble(
 /** Expects that the last of the messages, and none before it, is refused at that offset. */
 export function refuses(text: RegExp, offset: number, ...messages: WalMessage[]): void {
   assemble(messages.slice(0, -1));
-  throws(() => assemble(messages), (error: unknown) => {
-    equal(error instanceof ProtocolError, true, `${error}`);
-    equal((error as ProtocolError).offset, offset);
-    match((error as ProtocolError).message, text);
+  assert.throws(() => assemble(messages), (error: unknown) => {
+    assert.equal(error instanceof ProtocolError, true, `${error}`);
+    assert.equal((error as ProtocolError).offset, offset);
+    assert.match((error as ProtocolError).message, text);
     return true;
   });
 }
