@@ -92,6 +92,14 @@ const MISTAKES: readonly {
     told: ["3:23 retry.initial: is more than max"],
   },
   {
+    title: "an unknown key and the keys around it that contradict each other",
+    config: `retry: { initial: 1m, attempts: 3 }\n${SCREEN}`,
+    told: [
+      "3:23 retry.initial: is more than max",
+      "3:27 retry.attempts: unknown key; known are initial, max, maxAttempts",
+    ],
+  },
+  {
     title: "a sink's first wait longer than the longest of all",
     config: "eventSinks: { console: [{ name: Screen, retry: { initial: 1m } }] }",
     told: ["3:45 eventSinks.console[0].retry: initial is more than max"],
