@@ -54,7 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     await router;
   }
   const confirmedLsn = await readConfirmedLsn(connection.sql);
-  say("", ...summary({ ...lived, received: consumer.received, confirmedLsn }).map((line) => `  ${line}`));
+  say("", ...summary({ ...lived, received: consumer.received, confirmedLsn }));
   const missing = lived.changes - consumer.received.events;
   if (missing > 0) throw new Error(`Cannot show every change: ${missing} of ${lived.changes} did not arrive`);
 }

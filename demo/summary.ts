@@ -14,7 +14,7 @@ export interface Outcome {
 export function summary({ seconds, changes, received, confirmedLsn }: Outcome): string[] {
   const { events, repeats, latencies } = received;
   const again = repeats === 0 ? "" : `, ${repeats} of them more than once`;
-  return [
+  const lines = [
     `${seconds.toFixed(1)} s: ${changes} changes written, ${events} events delivered${again}`,
     "",
     ...typeTable(received.types),
@@ -28,6 +28,7 @@ export function summary({ seconds, changes, received, confirmedLsn }: Outcome): 
         : "not yet all that was delivered"
     }`,
   ];
+  return lines.map((line) => line && `  ${line}`);
 }
 
 const kinds = ["Twin", "Relationship"];
