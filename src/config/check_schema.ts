@@ -18,19 +18,10 @@ export interface SchemaResult<Output> {
 
 type Mapping = Readonly<Record<string, unknown>>;
 
-/**
- * Checks plain values against a schema. Unknown keys are taken away once they are reported, because they would keep
- * the schema from comparing the others with each other.
- */
+/** Checks plain values against a schema. */
 export function checkSchema<Output>(schema: z.ZodType<Output>, value: unknown): SchemaResult<Output> {
-  const first = schema.safeParse(value);
-  if (first.success) return { output: first.data, mistakes: [] };
-  const unknownKeys = first.error.issues.filter(isUnknownKeys);
-  if (unknownKeys.length === 0) return { mistakes: told(findingsOf(first.error.issues, schema, value)) };
-  const cleaned = unknownKeys.reduce((rest, { path, keys }) => without(rest, path as Path, keys), value);
-  const second = schema.safeParse(cleaned);
-  const issues = [...unknownKeys, ...second.error?.issues.filter((issue) => !isUnknownKeys(issue)) ?? []];
-  return { mistakes: told(findingsOf(issues, schema, value)) };
+  const { data, error } = schema.safeParse(value);
+  return error ? { mistakes: told(findingsOf(error.issues, schema, value)) } : { output: data, mistakes: [] };
 }
 
 /** One mistake is told once: a key that is taken for a misspelling of another is not missing as well. */
@@ -40,22 +31,6 @@ function told(findings: readonly Finding[]): readonly Mistake[] {
   );
   return findings.filter(({ path, message }) => message !== MISSING || !meant.has(JSON.stringify(path)))
     .map(({ path, message, where }) => ({ path, message, where }));
-}
-
-function isUnknownKeys(issue: z.core.$ZodIssue): issue is z.core.$ZodIssueUnrecognizedKeys {
-  return issue.code === "unrecognized_keys";
-}
-
-/** A copy of `value` without some keys of the mapping at `path`. */
-function without(value: unknown, path: Path, keys: readonly string[]): unknown {
-  const [step, ...rest] = path;
-  if (step === undefined) {
-    return Object.fromEntries(Object.entries(value as Mapping).filter(([key]) => !keys.includes(key)));
-  }
-  if (Array.isArray(value)) {
-    return value.map((item, index) => index === step ? without(item, rest, keys) : item);
-  }
-  return { ...value as Mapping, [step]: without((value as Mapping)[step], rest, keys) };
 }
 
 function findingsOf(
