@@ -22,30 +22,9 @@ export function crossCheck(document: ConfigDocument): Mistake[] {
 }
 
 function sourceMistakes(source: Mapping): Mistake[] {
-  const path = (key: string): Path => [...TOP, "source", key];
-  const mistakes: Mistake[] = [];
-  for (const key of ["host", "port", "database", "user"]) {
-    if ("connectionString" in source && key in source) {
-      mistakes.push({
-        path: path(key),
-        message: "stands beside connectionString; say it in one of them",
-        where: "key",
-      });
-    }
-  }
-  if ("password" in source && "passwordFile" in source) {
-    mistakes.push({
-      path: path("passwordFile"),
-      message: "stands beside password; leave one out",
-      where: "key",
-    });
-  }
-  for (const [key, other] of [["sslCert", "sslKey"], ["sslKey", "sslCert"]] as const) {
-    if (key in source && !(other in source)) {
-      mistakes.push({ path: path(key), message: `stands without ${other}; give both`, where: "key" });
-    }
-  }
-  return mistakes;
+  if (!("password" in source && "passwordFile" in source)) return [];
+  const path = [...TOP, "source", "passwordFile"];
+  return [{ path, message: "stands beside password; leave one out", where: "key" }];
 }
 
 /** A sink of whatever kind, known or not. */

@@ -40,7 +40,7 @@ const maxBatchSize = integer({ min: 1, max: 100_000 });
 
 const sourceKeys = {
   connectionString: secret().describe(
-    "postgres:// URL, keyword string (host=… dbname=…) or .NET style string (Host=…;Database=…)",
+    "postgres:// URL, keyword string (host=… dbname=…) or .NET style string (Host=…;Database=…); the keys below come before what it says",
   ).exactOptional(),
   host: text().describe("Host name, address or socket folder; several with commas between").exactOptional(),
   port: port().describe("Port; 5432 unless PGPORT says otherwise").exactOptional(),
