@@ -45,12 +45,18 @@ function floorOf(room: Room): string {
 /** The relationship of a room's air handler, one on each floor, to the room. */
 export function feeds(room: Room): NewRelationship {
   const source = floorOf(room).replace("floor", "ahu");
-  return { id: `to-${room}`, name: "feeds", source, target: room, properties: { airflow: float(120) } };
+  return {
+    id: room.replace("room", "to"),
+    name: "feeds",
+    source,
+    target: room,
+    properties: { airflow: float(120) },
+  };
 }
 
 /** The relationship of a person to the room that he or she is in. */
 export function locatedIn(person: string, room: Room): NewRelationship {
-  return { id: `in-${room}`, name: "locatedIn", source: person, target: room };
+  return { id: room.replace("room", "at"), name: "locatedIn", source: person, target: room };
 }
 
 /** Where each person is when the day begins. */

@@ -45,7 +45,8 @@ export class BuildingDay {
   #sensor: Guest | undefined;
   #visitor: Guest | undefined;
   #steps = 0;
-  #guests = 0;
+  #sensorsSoFar = 0;
+  #visitorsSoFar = 0;
 
   constructor(graph: TwinGraph, random: Random) {
     this.#graph = graph;
@@ -136,8 +137,9 @@ export class BuildingDay {
       this.#sensor = undefined;
       return changes;
     }
-    const id = `sensor-${++this.#guests}`;
-    const tie = { id: `has-${id}`, name: "hasSensor", source: this.#random.choice(rooms), target: id };
+    const number = ++this.#sensorsSoFar;
+    const id = `sensor-${number}`;
+    const tie = { id: `has-${number}`, name: "hasSensor", source: this.#random.choice(rooms), target: id };
     const properties = {
       kind: this.#random.choice(sensorKinds),
       battery: tenths(this.#random.between(80, 100)),
@@ -154,7 +156,7 @@ export class BuildingDay {
       this.#visitor = undefined;
       return changes;
     }
-    const id = `visitor-${++this.#guests}`;
+    const id = `guest-${++this.#visitorsSoFar}`;
     const visitor = { id, tie: locatedIn(id, this.#random.choice(rooms)) };
     await this.#arrive(visitor, models.person, { name: this.#random.choice(visitorNames) });
     this.#visitor = visitor;

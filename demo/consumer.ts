@@ -47,6 +47,7 @@ export class Consumer implements AsyncDisposable {
   }
 
   async #take(request: Request): Promise<Response> {
+    if (request.method !== "POST") return new Response(null, { status: 405, headers: { Allow: "POST" } });
     const now = performance.timeOrigin + performance.now();
     const event: { id: string; type: string; time: string; sequence: string } = await request.json();
     if (this.#ids.has(event.id)) {
