@@ -68,13 +68,8 @@ const MISTAKES: readonly {
   },
   {
     title: "keys that exclude each other",
-    config:
-      `source: { connectionString: "host=a", host: b, password: x, passwordFile: y, sslKey: z }\n${SCREEN}`,
-    told: [
-      "3:43 source.host: stands beside connectionString; say it in one of them",
-      "3:65 source.passwordFile: stands beside password; leave one out",
-      "3:82 source.sslKey: stands without sslCert; give both",
-    ],
+    config: `source: { password: x, passwordFile: y }\n${SCREEN}`,
+    told: ["3:28 source.passwordFile: stands beside password; leave one out"],
   },
   {
     title: "neither false nor an address",

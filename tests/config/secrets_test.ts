@@ -21,7 +21,7 @@ const LEAKS: readonly [string, string, Surroundings?][] = [
   ["a secret file as a format", 'eventRoutes: [{ sinkName: a, eventFormat: "${file:/pw}" }]', {
     files: { "/pw": SECRET },
   }],
-  ["a connection string", `source: { connectionString: "postgres://u:${SECRET}@h", host: x }`],
+  ["a connection string", `source: { connectionString: "postgres://u:${SECRET}@h", hots: x }`],
   ["a broken URL", `eventSinks: { webhook: [{ name: A, url: "htps://u:${SECRET}@h" }] }`],
   [
     "a header with a wrong value",
