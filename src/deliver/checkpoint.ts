@@ -38,7 +38,7 @@ export class Checkpoint {
   #newestMark: Lsn | undefined;
   #confirmable: Lsn | undefined;
 
-  /** The newest mark that may be confirmed; only ever grows. */
+  /** The newest mark that may be confirmed; only ever grows, until marks are forgotten. */
   get confirmable(): Lsn | undefined {
     return this.#confirmable;
   }
@@ -70,6 +70,12 @@ export class Checkpoint {
     if (mark === undefined) return;
     if (previous === undefined) this.#confirmable = mark;
     else previous.mark = mark;
+  }
+
+  /** LSNs mean other WAL from now on: nothing that was marked may be confirmed any more. */
+  forgetMarks(): void {
+    for (let event = this.#oldest; event; event = event.next) event.mark = undefined;
+    this.#newestMark = this.#confirmable = undefined;
   }
 
   /** All events added so far may be confirmed as `lsn` once they are settled. An older mark than before is passed over. */

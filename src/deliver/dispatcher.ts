@@ -109,7 +109,13 @@ export class Dispatcher implements AsyncDisposable {
     this.#announce();
   }
 
-  /** The newest settled mark; only ever grows. */
+  /** What was settled so far may not be confirmed: the database has another history than before. */
+  forgetMarks(): void {
+    this.#checkpoint.forgetMarks();
+    this.#announced = undefined;
+  }
+
+  /** The newest settled mark; only ever grows, until marks are forgotten. */
   get confirmable(): Lsn | undefined {
     return this.#checkpoint.confirmable;
   }

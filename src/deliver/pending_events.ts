@@ -47,24 +47,19 @@ class Batch {
   readonly events: QueuedEvent[] = [];
   readonly #limits: BatchLimits;
   #bytes = 0;
-  #full = false;
 
   constructor(limits: BatchLimits) {
     this.#limits = limits;
   }
 
-  /** Also once an event did not fit: no smaller one may overtake it. */
   get isFull(): boolean {
-    return this.#full || this.events.length >= this.#limits.maxEvents;
+    return this.events.length >= this.#limits.maxEvents;
   }
 
   /** Adds the event if it fits. */
   add(event: QueuedEvent): boolean {
     const bytes = this.#bytes + event.unsettled.bytes;
-    if (this.isFull || (this.events.length > 0 && bytes > this.#limits.maxBytes)) {
-      this.#full = true;
-      return false;
-    }
+    if (this.isFull || (this.events.length > 0 && bytes > this.#limits.maxBytes)) return false;
     this.events.push(event);
     this.#bytes = bytes;
     return true;

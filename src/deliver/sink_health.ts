@@ -49,7 +49,6 @@ export class SinkHealth {
   }
 
   failed(error: SinkError): void {
-    if (this.#condition === "down") return;
     if (this.#condition !== "retrying") {
       this.#log.warn("Sink takes no events: trying again until it does", {
         sink: this.#sink,

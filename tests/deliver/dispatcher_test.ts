@@ -175,22 +175,45 @@ Deno.test("draining delivers what is queued, without lingering, and disposes the
   assert.equal(delivery.clock.timers, 0);
 });
 
-Deno.test("draining waits for events that are retried and for dead letters", async () => {
+Deno.test("draining waits for events that are retried", async () => {
   const sink = new ScriptedSink();
-  sink.deliveries.push(failing({ "a-1": retryable(), "b-2": rejected() }));
+  sink.deliveries.push(failing({ "a-1": retryable() }));
+  await using delivery = new Delivery([sink]);
+  await delivery.start();
+  await delivery.send("a", "b");
+  delivery.dispatcher.settle(10n);
+  const drained = delivery.dispatcher.drain(never);
+  await delivery.clock.advance(200);
+  await drained;
+  assert.deepEqual(sink.takenIds, ["b-2", "a-1"]);
+  assert.equal(delivery.dispatcher.confirmable, 10n);
+});
+
+Deno.test("draining waits for dead letters that are being written, but not for a file that fails", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = failing({ "a-1": rejected(), "a-2": rejected() });
   await using delivery = new Delivery([sink]);
   const written = Promise.withResolvers<void>();
   delivery.deadLetters.gate = written.promise;
   await delivery.start();
-  await delivery.send("a", "b", "c");
+  await delivery.send("a");
   delivery.dispatcher.settle(10n);
   const drained = delivery.dispatcher.drain(never);
-  await delivery.clock.advance(200);
+  await delivery.clock.advance(10_000);
   written.resolve();
   await drained;
-  assert.deepEqual(sink.takenIds, ["c-3", "a-1"]);
-  assert.deepEqual(delivery.deadLetters.ids, ["b-2"]);
   assert.equal(delivery.dispatcher.confirmable, 10n);
+
+  const other = new ScriptedSink();
+  other.otherwise = sink.otherwise;
+  await using broken = new Delivery([other]);
+  broken.deadLetters.broken = new Error("No space left on device");
+  await broken.start();
+  await broken.send("a");
+  broken.dispatcher.settle(10n);
+  await broken.dispatcher.drain(never);
+  assert.equal(broken.dispatcher.confirmable, undefined);
+  assert.equal(broken.clock.timers, 0);
 });
 
 Deno.test("draining does not wait for sinks that are down or in an outage, but for the others", async () => {

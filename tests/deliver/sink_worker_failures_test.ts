@@ -183,6 +183,45 @@ Deno.test("one bad event that comes alone does not hold up the others", async ()
   assert.equal(delivery.dispatcher.states()[0]?.queuedEvents, 0);
 });
 
+Deno.test("in an outage each probe tries another event, even when a failed one is due again first", async () => {
+  const sink = new ScriptedSink({ maxEvents: 1 });
+  sink.otherwise = failing({ "bad-1": retryable("500") });
+  let draws = 0;
+  const random = () => draws++ % 2 ? 0.99 : 0; // the key's own wait is drawn before the sink's
+  await using delivery = new Delivery([sink], { random });
+  await delivery.start();
+  await delivery.send("bad", "a");
+  await delivery.clock.advance(200);
+  assert.deepEqual(sink.batches, [["bad-1"], ["a-2"], ["bad-1"]]);
+});
+
+Deno.test("when an outage is over, the keys that failed in it are tried at once", async () => {
+  const sink = new ScriptedSink({ maxEvents: 2 });
+  sink.deliveries.push(failing({ "a-1": retryable(), "b-2": retryable() }));
+  let draws = 0;
+  const random = () => draws++ < 2 ? 0.99 : 0; // the keys wait long, the sink does not
+  await using delivery = new Delivery([sink], { random });
+  await delivery.start();
+  await delivery.send("a", "b", "c", "d");
+  await delivery.clock.advance(1);
+  assert.deepEqual(sink.batches.slice(0, 2), [["a-1", "b-2"], ["c-3"]], "the probe is one event");
+  assert.deepEqual(sink.takenIds, ["c-3", "a-1", "b-2", "d-4"]);
+  assert.equal(delivery.clock.timers, 0);
+});
+
+Deno.test("a batch that is taken ends an outage at once", async () => {
+  const sink = new ScriptedSink({ concurrency: 2, maxEvents: 1 });
+  const hold = new Hold();
+  sink.deliveries.push(hold.delivery(), throwing(retryable("503", 30_000)));
+  await using delivery = new Delivery([sink]);
+  await delivery.start();
+  await delivery.send("a", "b");
+  hold.release();
+  await turn();
+  assert.deepEqual(sink.takenIds, ["a-1", "b-2"]);
+  assert.equal(delivery.clock.timers, 0);
+});
+
 Deno.test("an event at which the sink throws steps aside in time, and becomes a dead letter at last", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = (batch) =>
@@ -314,17 +353,48 @@ Deno.test("a throw may be fatal too, in deliver and in connect", async () => {
 });
 
 Deno.test("what is in flight when a sink goes down is settled, and does not bring it up", async () => {
-  const sink = new ScriptedSink({ concurrency: 2, maxEvents: 1 });
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery(), throwing(fatal()));
+  const sink = new ScriptedSink({ concurrency: 4, maxEvents: 1 });
+  const [hold, failed] = [new Hold(), throwing(retryable())];
+  sink.deliveries.push(hold.delivery(), failed, throwing(fatal()), failed);
   await using delivery = new Delivery([sink]);
   await delivery.start();
-  await delivery.send("a", "b", "c");
+  await delivery.send("a", "b", "c", "d");
+  assert.equal(delivery.clock.timers, 0, "nothing is waited for");
   hold.release();
   await turn();
   assert.deepEqual(sink.takenIds, ["a-1"]);
   assert.equal(delivery.dispatcher.states()[0]?.state, "down");
-  assert.equal(delivery.dispatcher.states()[0]?.queuedEvents, 2);
+  assert.equal(delivery.dispatcher.states()[0]?.queuedEvents, 3);
+});
+
+Deno.test("a batch that fails late does not end an outage because of what was taken before", async () => {
+  const sink = new ScriptedSink({ concurrency: 2, maxEvents: 1 });
+  const hold = new Hold();
+  const late = hold.delivery(failing({ "a-1": retryable() }));
+  sink.deliveries.push(late, take, throwing(retryable("503", 30_000)));
+  await using delivery = new Delivery([sink]);
+  await delivery.start();
+  await delivery.send("a", "b", "c");
+  assert.equal(delivery.dispatcher.states()[0]?.state, "retrying");
+  hold.release();
+  await turn();
+  assert.equal(delivery.dispatcher.states()[0]?.state, "retrying");
+  await delivery.clock.advance(29_000);
+  assert.equal(sink.batches.length, 3);
+});
+
+Deno.test("when an outage leaves nothing to try, a connection shows its end", async () => {
+  const sink = new ScriptedSink();
+  const failed = failing({ "a-1": retryable(), "b-2": retryable() });
+  sink.deliveries.push(failed, take, throwing(retryable()), failed, failed);
+  await using delivery = new Delivery([{ sink, retry: { initial: 200, max: 1000, maxAttempts: 1 } }]);
+  await delivery.start();
+  await delivery.send("a", "b");
+  await delivery.send("c");
+  await delivery.clock.advance(10_000);
+  assert.deepEqual(sink.takenIds, ["c-3"]);
+  assert.deepEqual(delivery.deadLetters.ids, ["a-1", "b-2"]);
+  assert.equal(delivery.dispatcher.states()[0]?.state, "connected");
 });
 
 Deno.test("connects for ever, with backoff, and tells it once", async () => {

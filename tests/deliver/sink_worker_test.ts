@@ -77,7 +77,9 @@ Deno.test("lingers for a sink that prefers it, but not once the batch is full", 
   assert.deepEqual(sink.batches, [["a-1", "b-2"]], "100 ms after the first");
   await delivery.send("c", "d", "e", "f");
   assert.deepEqual(sink.batches.slice(1), [["c-3", "d-4", "e-5"]]);
-  await delivery.clock.advance(100);
+  await delivery.clock.advance(99);
+  assert.deepEqual(sink.batches.slice(2), [], "a wait of its own");
+  await delivery.clock.advance(1);
   assert.deepEqual(sink.batches.slice(2), [["f-6"]]);
 });
 
