@@ -29,8 +29,8 @@ export interface Configuration {
   problemAt(path: Path, message: string): Problem;
 }
 
-/** Where changes come from. What is absent is up to libpq's environment variables. File paths are absolute. */
-export interface SourceConfiguration {
+/** How to reach the server. What is absent is up to libpq's environment variables. File paths are absolute. */
+export interface ConnectionConfiguration {
   readonly connectionString?: string;
   readonly host?: string;
   readonly port?: number;
@@ -43,6 +43,10 @@ export interface SourceConfiguration {
   readonly sslRootCert?: string;
   readonly sslCert?: string;
   readonly sslKey?: string;
+}
+
+/** Where changes come from. */
+export interface SourceConfiguration extends ConnectionConfiguration {
   readonly publication: string;
   readonly slot: string;
   /** Never empty; absent for every graph. */

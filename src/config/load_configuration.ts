@@ -2,13 +2,19 @@ import { dirname, resolve } from "node:path";
 import { Redaction } from "../observe/redaction.ts";
 import { checkSchema } from "./check_schema.ts";
 import { ConfigDocument } from "./config_document.ts";
-import type { Configuration } from "./configuration.ts";
-import { crossCheck } from "./cross_checks.ts";
+import type { Configuration, ConnectionConfiguration } from "./configuration.ts";
+import { crossCheck, TOP } from "./cross_checks.ts";
 import { reasonOf, type References } from "./interpolation.ts";
 import { ConfigurationError, type Mistake, type Path } from "./problem.ts";
 import { ProblemTeller } from "./problem_teller.ts";
 import { resolveRoutes, resolveSinks, resolveSource } from "./resolve.ts";
-import { configurationSchema, FREE_KEY, INITIAL_ABOVE_MAX, type SinkKinds } from "./schema.ts";
+import {
+  configurationSchema,
+  connectionSchema,
+  FREE_KEY,
+  INITIAL_ABOVE_MAX,
+  type SinkKinds,
+} from "./schema.ts";
 import { secretsOf } from "./secrets_of.ts";
 
 /** Larger files are no configuration. */
@@ -17,6 +23,8 @@ const MOST_CHARACTERS = 1 << 20;
 export interface LoadOptions extends Partial<References> {
   /** The kinds of sink that the file may configure. */
   readonly kinds: SinkKinds;
+  /** Throws when no connection can be made of this; asked also when other parts of the file are wrong. */
+  readonly checkConnection?: (connection: ConnectionConfiguration) => void;
 }
 
 /**
@@ -39,7 +47,8 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
   if (document.root.value === undefined) throw new ConfigurationError(problems);
 
   const { output, mistakes } = checkSchema(schema, withoutFreeKeys(document.root.value));
-  for (const mistake of [...mistakes, ...crossCheck(document)]) {
+  const connection = connectionMistakes(document, baseDirectory, options.checkConnection);
+  for (const mistake of [...mistakes, ...crossCheck(document), ...connection]) {
     if (!document.mistakes.some((known) => isEcho(mistake, known))) problems.push(teller.tell(mistake));
   }
   if (problems.length > 0 || !output) throw new ConfigurationError(problems);
@@ -82,6 +91,30 @@ function readConfigurationFile(file: string, readTextFile: References["readTextF
   return text.length > MOST_CHARACTERS
     ? fail("Cannot read the configuration: it is larger than 1 MiB")
     : text;
+}
+
+function connectionMistakes(
+  document: ConfigDocument,
+  baseDirectory: string,
+  check: LoadOptions["checkConnection"] = () => {},
+): Mistake[] {
+  const path = [...TOP, "source"];
+  const { data } = connectionSchema.safeParse(document.at(path)?.value ?? {});
+  const incomplete = document.mistakes.some(({ path: [, , within, key = ""] }) =>
+    within === "source" && key in connectionSchema.shape
+  );
+  if (!data || incomplete) return []; // why is told already
+  try {
+    check(resolveSource(data, baseDirectory));
+    return [];
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return [{
+      path: "connectionString" in data ? [...path, "connectionString"] : path,
+      message,
+      where: "value",
+    }];
+  }
 }
 
 /** Whether a mistake only follows from another: from one of the value that it stands in, or of a part of its value. */

@@ -1,27 +1,30 @@
 import { resolve } from "node:path";
 import type { z } from "zod";
 import type {
+  ConnectionConfiguration,
   QueueConfiguration,
   RetryConfiguration,
   RouteConfiguration,
   SinkConfiguration,
-  SourceConfiguration,
 } from "./configuration.ts";
 import { TOP } from "./cross_checks.ts";
 import type { ConfigurationSchema, SinkKinds } from "./schema.ts";
 
 type Parsed = z.output<ConfigurationSchema>["events"]["config"];
 
-/** The source, its file paths absolute. */
-export function resolveSource(source: Parsed["source"], baseDirectory: string): SourceConfiguration {
-  const resolved: { -readonly [Key in keyof SourceConfiguration]: SourceConfiguration[Key] } = { ...source };
+/** A source, or what of it tells how to reach the server, its file paths absolute. */
+export function resolveSource<Source extends ConnectionConfiguration>(
+  source: Source,
+  baseDirectory: string,
+): Source {
+  const absolute: Record<string, string> = {};
   for (const key of ["passwordFile", "sslRootCert", "sslCert", "sslKey"] as const) {
     const path = source[key];
     if (path !== undefined && !(key === "sslRootCert" && path === "system")) {
-      resolved[key] = resolve(baseDirectory, path);
+      absolute[key] = resolve(baseDirectory, path);
     }
   }
-  return resolved;
+  return { ...source, ...absolute };
 }
 
 /** The sinks of every kind, each with what it does not say itself taken from `defaults`. */

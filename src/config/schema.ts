@@ -38,7 +38,7 @@ const queueKeys = {
 
 const maxBatchSize = integer({ min: 1, max: 100_000 });
 
-const sourceKeys = {
+const connectionKeys = {
   connectionString: secret().describe(
     "postgres:// URL, keyword string (host=… dbname=…) or .NET style string (Host=…;Database=…); the keys below come before what it says",
   ).exactOptional(),
@@ -53,6 +53,13 @@ const sourceKeys = {
   sslRootCert: path().describe("PEM file of the authorities that vouch for the server").exactOptional(),
   sslCert: path().describe("PEM file of the client's certificate").exactOptional(),
   sslKey: path().describe("PEM file of the client certificate's key").exactOptional(),
+};
+
+/** What of a source tells how to reach the server, whatever else it tells. */
+export const connectionSchema = z.object(connectionKeys);
+
+const sourceKeys = {
+  ...connectionKeys,
   publication: text({ maxLength: 63 }).describe("Publication; made when missing").prefault("age_pub"),
   slot: text({ pattern: /^[a-z0-9_]{1,63}$/, expected: "a slot name: a-z, 0-9 and _, at most 63" })
     .describe("Replication slot; made when missing").prefault("age_slot"),

@@ -72,6 +72,53 @@ const MISTAKES: readonly {
     told: ["3:28 source.passwordFile: stands beside password; leave one out"],
   },
   {
+    title: "a connection that cannot be made, with the other mistakes",
+    config: `source:\n  slot: My-Slot\n  connectionString: "host=a port=hunter2"\n  pot: 5432\n${SCREEN}`,
+    surroundings: {
+      checkConnection({ connectionString }) {
+        throw new Error(`Cannot read '${connectionString}'`);
+      },
+    },
+    told: [
+      "4:13 source.slot: expected a slot name: a-z, 0-9 and _, at most 63",
+      "5:25 source.connectionString: Cannot read '***'",
+      "6:7 source.pot: unknown key; did you mean port?",
+    ],
+  },
+  {
+    title: "no connection that can be made of the environment alone",
+    config: SCREEN,
+    surroundings: {
+      checkConnection() {
+        throw new Error("no user");
+      },
+    },
+    told: ["3:5 source: no user"],
+  },
+  {
+    title: "a source that is wrong itself, and not what follows from it",
+    config: `source: { user: 5, password: "\${UNSET}" }\n${SCREEN}`,
+    surroundings: {
+      checkConnection() {
+        throw new Error("no user");
+      },
+    },
+    told: [
+      "3:21 source.user: expected text; put it in quotes if it looks like something else",
+      "3:34 source.password: the environment variable UNSET is not set",
+    ],
+  },
+  {
+    title: "a part of the connection that is not known, and not what follows from it",
+    config: `source: { user: "\${UNSET}", connectionString: host=a }\n${SCREEN}`,
+    surroundings: {
+      checkConnection() {
+        throw new Error("no user");
+      },
+    },
+    told: ["3:21 source.user: the environment variable UNSET is not set"],
+  },
+  {
     title: "neither false nor an address",
     config: `http: 8080\n${SCREEN}`,
     told: ["3:11 http: expected false, or host and port"],

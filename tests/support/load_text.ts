@@ -1,19 +1,22 @@
 import { sinkKinds } from "../../sinks/registry.ts";
 import type { Configuration } from "../../src/config/configuration.ts";
-import { loadConfiguration } from "../../src/config/load_configuration.ts";
+import { loadConfiguration, type LoadOptions } from "../../src/config/load_configuration.ts";
 import { ConfigurationError, type Problem } from "../../src/config/problem.ts";
 
 export interface Surroundings {
   readonly environment?: Readonly<Record<string, string>>;
   /** Texts by absolute path. */
   readonly files?: Readonly<Record<string, string>>;
+  readonly checkConnection?: LoadOptions["checkConnection"];
 }
 
 /** Loads a configuration from its text, as if it stood in /etc/twinrouter/events.yaml. */
-export function loadText(yaml: string, { environment = {}, files = {} }: Surroundings = {}): Configuration {
+export function loadText(yaml: string, surroundings: Surroundings = {}): Configuration {
+  const { environment = {}, files = {}, checkConnection } = surroundings;
   return loadConfiguration("/etc/twinrouter/events.yaml", {
     kinds: sinkKinds,
     environment,
+    ...(checkConnection && { checkConnection }),
     readTextFile(path) {
       const text = path === "/etc/twinrouter/events.yaml" ? yaml : files[path];
       if (text === undefined) throw new Deno.errors.NotFound(path);
