@@ -108,6 +108,27 @@ Deno.test("file takes back what it wrote of a batch when the disk is full", asyn
   assert.deepEqual(farEnd.warnings, []);
 });
 
+Deno.test("file goes on at its end, wherever that is after somebody has cut it", async () => {
+  await using farEnd = await FileFarEnd.start();
+  let full = false;
+  const open: OpenFile = async (path, openOptions) => {
+    const file = await Deno.open(path, openOptions);
+    const write = file.write.bind(file);
+    file.write = (bytes) => full ? diskFull() : write(bytes);
+    return file;
+  };
+  await using sink = farEnd.sink({}, open);
+  await sink.connect(NEVER);
+  await deliver(sink, cloudEvents(3));
+  await Deno.truncate(farEnd.path, 0);
+  full = true;
+  assert.deepEqual(summary(await deliver(sink, [cloudEvent(4)])), ["0 retryable"]);
+  assert.equal((await Deno.stat(farEnd.path)).size, 0);
+  full = false;
+  assert.deepEqual(await deliver(sink, [cloudEvent(4)]), []);
+  assertArrived(await farEnd.received(), [cloudEvent(4)]);
+});
+
 Deno.test("file repairs what could not be taken back before it writes more", async () => {
   await using farEnd = await FileFarEnd.start();
   let broken = true;

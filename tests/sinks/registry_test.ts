@@ -136,7 +136,7 @@ Deno.test("every option of every sink says what it is", () => {
     const { properties = {} } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" });
     for (const [key, schema] of Object.entries(properties)) {
       const description = typeof schema === "object" ? schema.description : undefined;
-      assert.match(description ?? "", /^[A-Z].{7,}[^.]$/, `${kind}.${key}`);
+      assert.match(description ?? "", /^[A-Z].{6,}[^.]$/, `${kind}.${key}`);
     }
   }
 });

@@ -24,10 +24,10 @@ async function headersSent(auth: unknown, userInfo = ""): Promise<ReadonlyMap<st
 }
 
 Deno.test("webhook sends user name and password, from its options or its URL", async () => {
-  const basic = "Basic dXNlcjpwYTpzc8O2cmQ="; // user:pa:ssörd
-  const auth = { type: "basic", username: "user", password: "pa:ssörd" };
+  const basic = "Basic dSBzZXI6cGE6c3PDtnJk"; // u ser:pa:ssörd
+  const auth = { type: "basic", username: "u ser", password: "pa:ssörd" };
   assert.equal((await headersSent(auth)).get("authorization"), basic);
-  assert.equal((await headersSent(undefined, "user:pa%3Ass%C3%B6rd@")).get("authorization"), basic);
+  assert.equal((await headersSent(undefined, "u%20ser:pa%3Ass%C3%B6rd@")).get("authorization"), basic);
   assert.equal((await headersSent(auth, "other:one@")).get("authorization"), basic);
   assert.equal((await headersSent(undefined)).has("authorization"), false);
 });
@@ -145,6 +145,24 @@ Deno.test("webhook tries once more with a new token when the old one is refused"
   const [failure] = await deliver(far.sink, [cloudEvent(9)]);
   assert.equal(failure?.error.kind, "fatal");
   assert.equal(far.server.posts.length, 3);
+});
+
+Deno.test("webhook keeps a token that came after the one that was refused", async () => {
+  await using far = await protectedReceiver();
+  await far.sink.connect(NEVER);
+  far.state.accepted = "Bearer token-2";
+  const { promise: renewed, resolve: markRenewed } = Promise.withResolvers<void>();
+  const asUsual = far.receiver.respond;
+  far.receiver.respond = async (request) => {
+    const late = request.body.includes("late") && request.headers.get("authorization") === "Bearer token-1";
+    if (late) await renewed;
+    return asUsual(request);
+  };
+  const late = deliver(far.sink, [cloudEvent(1, { partitionkey: "late" })]);
+  assert.deepEqual(await deliver(far.sink, [cloudEvent(2)]), []);
+  markRenewed();
+  assert.deepEqual(await late, []);
+  assert.equal(far.server.posts.length, 2);
 });
 
 Deno.test("webhook says why it gets no token, and shows no secret", async () => {
