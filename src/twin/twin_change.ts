@@ -6,7 +6,7 @@ import type { JsonText } from "./json_text.ts";
  * What happened to one twin, relationship or model in one committed transaction: a run of adjacent changes of one
  * row, merged. Bodies are JSON objects whose numbers keep their digits.
  */
-export type TwinChange = EntityChange & BodyChange & {
+export type TwinChange = Entity & BodyChange & {
   readonly kind: "change";
   readonly transaction: Transaction;
   /** Of the run's last row message. */
@@ -20,17 +20,17 @@ export type TwinChange = EntityChange & BodyChange & {
   readonly traceparent?: string;
 };
 
-type EntityChange =
-  /** `id` is `$dtId`. */
-  | { readonly entity: "twin"; readonly id: string }
+/** Who something is. */
+export type Entity =
+  /** `id` is a twin's `$dtId`, a model's DTMI. */
+  | { readonly entity: "twin" | "model"; readonly id: string }
   /** `id` is `$relationshipId`, unique for its source twin only. */
-  | { readonly entity: "relationship"; readonly id: string; readonly sourceId: string }
-  /** `id` is the model's DTMI. */
-  | { readonly entity: "model"; readonly id: string };
+  | { readonly entity: "relationship"; readonly id: string; readonly sourceId: string };
 
-type BodyChange =
+/** What it was and became. */
+export type BodyChange =
   | { readonly action: "create"; readonly after: JsonText }
-  /** `before` is absent where the label has no replica identity full, or held an unchanged TOAST value. */
+  /** `before` is absent where the label has no REPLICA IDENTITY FULL. */
   | { readonly action: "update"; readonly before?: JsonText; readonly after: JsonText }
   | { readonly action: "delete"; readonly before: JsonText };
 

@@ -1,0 +1,138 @@
+import { JsonText, type MemberDifference } from "../twin/json_text.ts";
+import type { Entity } from "../twin/twin_change.ts";
+import { JsonPatch, memberPath } from "./json_patch.ts";
+import { addMetadata, patchMetadata, writtenProperties } from "./metadata_patch.ts";
+import { DEEPEST, isServiceMade, valueText } from "./service_made.ts";
+
+/**
+ * The JSON Patch that makes the new body of a twin, relationship or model of its old one, service-made members aside;
+ * `undefined` if there is nothing to say. Without an old body it adds each property.
+ *
+ * Objects are compared member by member, all else by JSON value and replaced whole. The new body's members come first,
+ * then removals, then what is in any `$metadata`. Left out are `$etag`, `$lastUpdateTime`, `$metadata` (a component's
+ * too) and a model's `descendants`; of `$metadata` remain the twin's `$model` and each `sourceTime` that was set or
+ * moved. With `includeMetadata` only `$etag` is left out.
+ *
+ * A twin's property that was written again with the same value, which its `lastUpdateTime` tells, is replaced by it; a
+ * component counts as one property.
+ */
+export function bodyPatch(
+  entity: Entity["entity"],
+  before: JsonText | undefined,
+  after: JsonText,
+  includeMetadata: boolean,
+): string | undefined {
+  const patch = new BodyPatch(entity, includeMetadata);
+  if (before) patch.compare(before, after);
+  else patch.addProperties(after);
+  return patch.text;
+}
+
+const EMPTY = JsonText.parse("{}");
+
+class BodyPatch {
+  readonly #entity: Entity["entity"];
+  readonly #includeMetadata: boolean;
+  readonly #patch = new JsonPatch();
+
+  constructor(entity: Entity["entity"], includeMetadata: boolean) {
+    this.#entity = entity;
+    this.#includeMetadata = includeMetadata;
+  }
+
+  get text(): string | undefined {
+    return this.#patch.size > 0 ? this.#patch.toString() : undefined;
+  }
+
+  addProperties(after: JsonText): void {
+    for (const [key, value] of after.members()) {
+      if (!key.startsWith("$") && !this.#isLeftOut(key)) {
+        this.#patch.add(memberPath("", key), this.#text(value));
+      }
+    }
+    if (!this.#includeMetadata) return;
+    for (const key of ["$lastUpdateTime", "$metadata"]) {
+      const value = after.get(key);
+      if (value) this.#patch.add(memberPath("", key), this.#text(value));
+    }
+  }
+
+  compare(before: JsonText, after: JsonText): void {
+    let members = after.differencesFrom(before);
+    const written = this.#entity === "twin" ? writtenProperties(before, after) : [];
+    if (!written.every((property) => members.some(({ key }) => key === property))) {
+      members = after.differencesFrom(before, written);
+    }
+    /** Of what the patch writes again, the old `$metadata` is gone. */
+    const rewritten: string[] = [];
+    for (const member of members) {
+      if (this.#isLeftOut(member.key)) continue;
+      const size = this.#patch.size;
+      this.#member("", member, 0);
+      const { key, before, after } = member;
+      if (this.#patch.size > size || !before || !after) continue;
+      if (written.includes(key) || (this.#entity === "twin" && writtenProperties(before, after).length > 0)) {
+        this.#patch.replace(memberPath("", key), this.#text(after));
+        rewritten.push(key);
+      }
+    }
+    for (const { key, before, after } of members) {
+      if (after?.kind === "object" && key !== "$metadata") {
+        this.#metadataWithin(memberPath("", key), before, after, rewritten.includes(key), 0);
+      }
+    }
+    const metadata = members.find(({ key }) => key === "$metadata");
+    if (metadata) this.#metadata("", metadata, false, this.#entity === "twin");
+  }
+
+  #member(parent: string, { key, before, after }: MemberDifference, depth: number): void {
+    const path = memberPath(parent, key);
+    if (!after) this.#patch.remove(path);
+    else if (!before) this.#patch.add(path, this.#text(after));
+    else if (before.kind === "object" && after.kind === "object" && depth < DEEPEST) {
+      for (const member of after.differencesFrom(before)) {
+        if (!isServiceMade(member.key, this.#includeMetadata)) this.#member(path, member, depth + 1);
+      }
+    } else if (!after.equals(before)) this.#patch.replace(path, this.#text(after));
+  }
+
+  /** What the `$metadata` of components within the value have to say; `isGone` if the patch wrote the value anew. */
+  #metadataWithin(
+    path: string,
+    before: JsonText | undefined,
+    after: JsonText,
+    isGone: boolean,
+    depth: number,
+  ): void {
+    if (after.kind !== "object" || depth === DEEPEST) return;
+    const base = before?.kind === "object" ? before : EMPTY;
+    const isNew = isGone || base === EMPTY;
+    for (const member of after.differencesFrom(base)) {
+      if (member.key === "$metadata") this.#metadata(path, member, isNew, false);
+      else if (member.after) {
+        this.#metadataWithin(memberPath(path, member.key), member.before, member.after, isNew, depth + 1);
+      }
+    }
+  }
+
+  #metadata(parent: string, member: MemberDifference, isGone: boolean, withModel: boolean): void {
+    if (this.#includeMetadata) {
+      // What is new was written with its metadata.
+      if (!isGone) this.#member(parent, member, 0);
+      return;
+    }
+    const path = memberPath(parent, member.key);
+    const { before, after = EMPTY } = member;
+    if (isGone || before?.kind !== "object") addMetadata(this.#patch, path, before, after, withModel);
+    else patchMetadata(this.#patch, path, after.differencesFrom(before), withModel);
+  }
+
+  #isLeftOut(key: string): boolean {
+    return key === "$metadata" || isServiceMade(key, this.#includeMetadata) ||
+      (key === "descendants" && this.#entity === "model" && !this.#includeMetadata);
+  }
+
+  #text(value: JsonText): string {
+    return valueText(value, this.#includeMetadata);
+  }
+}

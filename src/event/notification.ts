@@ -1,0 +1,50 @@
+import { formatLsn } from "../postgres/lsn.ts";
+import type { JsonText } from "../twin/json_text.ts";
+import type { Gap, TwinChange } from "../twin/twin_change.ts";
+import { bodyPatch } from "./body_patch.ts";
+import type { EventBody, EventOptions } from "./event_factory.ts";
+import type { EventTypeKey } from "./event_types.ts";
+
+/** What a change is called. */
+const TYPES = {
+  twin: { create: "TwinCreate", update: "TwinUpdate", delete: "TwinDelete" },
+  relationship: { create: "RelationshipCreate", update: "RelationshipUpdate", delete: "RelationshipDelete" },
+  model: { create: "ModelCreate", update: "ModelUpdate", delete: "ModelDelete" },
+} as const satisfies Record<TwinChange["entity"], Record<TwinChange["action"], EventTypeKey>>;
+
+/**
+ * Event notifications: the whole body for a create and a delete, `{modelId, patch}` for an update that changed
+ * something, `{reason, graph, from, to}` for a gap.
+ */
+export function notificationsOf(
+  item: TwinChange | Gap,
+  { includeMetadata }: EventOptions,
+): readonly EventBody[] {
+  if (item.kind === "gap") return [{ type: "Gap", data: gapData(item) }];
+  const type = TYPES[item.entity][item.action];
+  switch (item.action) {
+    case "create":
+      return [{ type, data: item.after.toString() }];
+    case "delete":
+      return [{ type, data: item.before.toString() }];
+    case "update": {
+      const patch = bodyPatch(item.entity, item.before, item.after, includeMetadata);
+      if (patch === undefined) return [];
+      const modelId = item.entity === "model" ? JSON.stringify(item.id) : modelOf(item.after);
+      return [{ type, data: modelId ? `{"modelId":${modelId},"patch":${patch}}` : `{"patch":${patch}}` }];
+    }
+    default:
+      return item satisfies never;
+  }
+}
+
+/** The `$model` of a twin or relationship, as JSON text. */
+function modelOf(body: JsonText): string | undefined {
+  const model = body.get("$metadata")?.get("$model");
+  return model?.kind === "string" ? model.toString() : undefined;
+}
+
+function gapData({ reason, graph, transaction }: Gap): string {
+  const lsn = formatLsn(transaction.commitLsn);
+  return JSON.stringify({ reason, graph, from: lsn, to: lsn });
+}

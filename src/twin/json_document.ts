@@ -1,0 +1,135 @@
+import { type JsonIndex, NODE } from "./json_index.ts";
+
+/** A JSON text with its index. Nodes are positions in the index; keys are nodes, too. */
+export interface JsonDocument {
+  readonly text: string;
+  readonly index: JsonIndex;
+}
+
+/** A member's value in one object and in another: a node each, or `NONE`. */
+export interface NodePair {
+  readonly key: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+export const NONE = -1;
+
+export function beginOf({ index }: JsonDocument, node: number): number {
+  return index[node] ?? 0;
+}
+
+export function endOf({ index }: JsonDocument, node: number): number {
+  return index[node + 1] ?? 0;
+}
+
+/** The node behind a value and all that it contains. */
+export function nodeBehind({ index }: JsonDocument, node: number): number {
+  return index[node + 2] ?? 0;
+}
+
+/** The first of an object's or array's nodes, if it has any. */
+export function firstWithin(node: number): number {
+  return node + NODE;
+}
+
+export function textOf(document: JsonDocument, node: number): string {
+  return document.text.substring(beginOf(document, node), endOf(document, node));
+}
+
+export function keyAt(document: JsonDocument, node: number): string {
+  const key = document.text.substring(beginOf(document, node) + 1, endOf(document, node) - 1);
+  return key.includes("\\") ? JSON.parse(`"${key}"`) as string : key;
+}
+
+export function isKey(document: JsonDocument, node: number, key: string): boolean {
+  const begin = beginOf(document, node) + 1;
+  const length = endOf(document, node) - 1 - begin;
+  if (length < key.length) return false;
+  if (length === key.length) return document.text.startsWith(key, begin);
+  // A longer notation may be the same key, escaped.
+  return keyAt(document, node) === key;
+}
+
+/** The value of an object's member. */
+export function findMember(document: JsonDocument, object: number, key: string): number {
+  const behind = nodeBehind(document, object);
+  for (let node = firstWithin(object); node < behind;) {
+    const value = firstWithin(node);
+    if (isKey(document, node, key)) return value;
+    node = nodeBehind(document, value);
+  }
+  return NONE;
+}
+
+/**
+ * The members of two objects that are not written alike: those of `object` in its order, then those that only `other`
+ * has. Members named in `alsoAlike` are among them if both have them, even when written alike.
+ */
+export function differences(
+  document: JsonDocument,
+  object: number,
+  otherDocument: JsonDocument,
+  other: number,
+  alsoAlike: readonly string[],
+): NodePair[] {
+  const pairs: NodePair[] = [];
+  const behind = nodeBehind(document, object);
+  const otherBehind = nodeBehind(otherDocument, other);
+  // Mostly both have the same keys in the same order, and two cursors meet them. Once they part, a map finds the others.
+  let cursor = firstWithin(other);
+  let rest: Map<string, number> | undefined;
+  for (let node = firstWithin(object); node < behind;) {
+    const after = firstWithin(node);
+    const isInStep = rest === undefined && cursor < otherBehind;
+    let before = firstWithin(cursor);
+    if (
+      isInStep && isSameText(document, node, after, otherDocument, cursor, before) &&
+      !alsoAlike.some((key) => isKey(document, node, key))
+    ) {
+      cursor = nodeBehind(otherDocument, before);
+    } else {
+      const key = keyAt(document, node);
+      if (isInStep && isKey(otherDocument, cursor, key)) {
+        cursor = nodeBehind(otherDocument, before);
+        pairs.push({ key, before, after });
+      } else {
+        rest ??= valuesByKey(otherDocument, cursor, otherBehind);
+        before = rest.get(key) ?? NONE;
+        rest.delete(key);
+        const isAlike = before !== NONE && isSameText(document, after, after, otherDocument, before, before);
+        if (!isAlike || alsoAlike.includes(key)) pairs.push({ key, before, after });
+      }
+    }
+    node = nodeBehind(document, after);
+  }
+  rest ??= cursor < otherBehind ? valuesByKey(otherDocument, cursor, otherBehind) : undefined;
+  if (rest) { for (const [key, before] of rest) pairs.push({ key, before, after: NONE }); }
+  return pairs;
+}
+
+/** Whether what stands from one node's begin to another's end is the same text in both documents. */
+function isSameText(
+  a: JsonDocument,
+  aFirst: number,
+  aLast: number,
+  b: JsonDocument,
+  bFirst: number,
+  bLast: number,
+): boolean {
+  const aBegin = beginOf(a, aFirst);
+  const aEnd = endOf(a, aLast);
+  const bBegin = beginOf(b, bFirst);
+  const bEnd = endOf(b, bLast);
+  return aEnd - aBegin === bEnd - bBegin && a.text.substring(aBegin, aEnd) === b.text.substring(bBegin, bEnd);
+}
+
+function valuesByKey(document: JsonDocument, first: number, behind: number): Map<string, number> {
+  const values = new Map<string, number>();
+  for (let node = first; node < behind;) {
+    const value = firstWithin(node);
+    values.set(keyAt(document, node), value);
+    node = nodeBehind(document, value);
+  }
+  return values;
+}

@@ -1,0 +1,206 @@
+/**
+ * Where the values of a JSON text stand: one node after the other in the order of the text. A node is three numbers:
+ * its begin, its end, and the index of the node behind it and all that it contains. An object's children are a key and
+ * a value by turns, an array's its items; the first child is the next node.
+ */
+export type JsonIndex = readonly number[];
+
+/** Numbers in a node. */
+export const NODE = 3;
+
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const SLASH = 0x2f;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+/** From an opening bracket or brace to the closing one. */
+const TO_CLOSING = 2;
+
+/** 1 for each byte that stands for itself in a string. */
+const PLAIN = new Uint8Array(256).fill(1).fill(0, 0, SPACE);
+PLAIN[QUOTE] = 0;
+PLAIN[BACKSLASH] = 0;
+
+const WORDS = ["true", "false", "null"].map((word) => new TextEncoder().encode(word));
+
+/**
+ * Reads a JSON text once, checking all of it; returns its index, or, as a number, the offset at which it is not JSON.
+ * Offsets are UTF-16 code units. Nesting costs memory, no stack.
+ *
+ *     value  = object / array / string / number / true / false / null
+ *     object = "{" [ string ":" value *( "," string ":" value ) ] "}"
+ *     array  = "[" [ value *( "," value ) ] "]"
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc8259
+ */
+export function indexJson(text: string): JsonIndex | number {
+  const bytes = asciiOf(text);
+  const nodes: number[] = [];
+  /** Of the arrays and objects that are open, innermost last. */
+  const parents: number[] = [];
+  let parent = -1;
+  let closing = 0;
+  let keyIsNext = false;
+  let at = skipSpace(bytes, 0);
+  for (;;) {
+    const begin = at;
+    const first = bytes[at] ?? 0;
+    if (first === QUOTE) {
+      at = skipString(bytes, at);
+      if (at < 0) return failedAt(at);
+      nodes.push(begin, at, nodes.length + NODE);
+      if (keyIsNext) {
+        keyIsNext = false;
+        at = skipSpace(bytes, at);
+        if (bytes[at] !== COLON) return at;
+        at = skipSpace(bytes, at + 1);
+        continue;
+      }
+    } else if (keyIsNext) {
+      return at;
+    } else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
+      at = skipSpace(bytes, at + 1);
+      if (bytes[at] !== first + TO_CLOSING) {
+        if (parent >= 0) parents.push(parent);
+        parent = nodes.length;
+        nodes.push(begin, 0, 0);
+        closing = first + TO_CLOSING;
+        keyIsNext = first === OPEN_BRACE;
+        continue;
+      }
+      at++;
+      nodes.push(begin, at, nodes.length + NODE);
+    } else {
+      at = first === MINUS || (first >= ZERO && first <= NINE) ? skipNumber(bytes, at) : skipWord(bytes, at);
+      if (at < 0) return failedAt(at);
+      nodes.push(begin, at, nodes.length + NODE);
+    }
+
+    for (;;) {
+      at = skipSpace(bytes, at);
+      if (parent < 0) return at === text.length ? nodes : at;
+      const next = bytes[at];
+      if (next === COMMA) {
+        at = skipSpace(bytes, at + 1);
+        keyIsNext = closing === OPEN_BRACE + TO_CLOSING;
+        break;
+      }
+      if (next !== closing) return at;
+      at++;
+      nodes[parent + 1] = at;
+      nodes[parent + 2] = nodes.length;
+      parent = parents.pop() ?? -1;
+      if (parent >= 0) closing = (bytes[nodes[parent] ?? 0] ?? 0) + TO_CLOSING;
+    }
+  }
+}
+
+/*
+ * The skip functions take the offset of a token's first byte and return the offset behind its last; a token that is
+ * none gives `failure(offset)`. Behind the end of the text they find 0, which is nowhere in JSON.
+ */
+
+function failure(at: number): number {
+  return -1 - at;
+}
+
+function failedAt(result: number): number {
+  return -1 - result;
+}
+
+function skipSpace(bytes: Uint8Array, at: number): number {
+  for (;;) {
+    const byte = bytes[at] ?? 0;
+    if (byte > SPACE || (byte !== SPACE && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) return at;
+    at++;
+  }
+}
+
+/** `string = %x22 *( %x20-21 / %x23-5B / %x5D-10FFFF / escape ) %x22` */
+function skipString(bytes: Uint8Array, at: number): number {
+  for (;;) {
+    do at++; while (PLAIN[bytes[at] ?? 0] === 1);
+    if (bytes[at] === QUOTE) return at + 1;
+    if (bytes[at] !== BACKSLASH) return failure(at);
+    at = skipEscape(bytes, at);
+    if (at < 0) return at;
+    at--;
+  }
+}
+
+/** `escape = %x5C ( %x22 / %x5C / "/" / "b" / "f" / "n" / "r" / "t" / "u" 4HEXDIG )` */
+function skipEscape(bytes: Uint8Array, at: number): number {
+  switch (bytes[at + 1]) {
+    case QUOTE:
+    case BACKSLASH:
+    case SLASH:
+    case 0x62: // b
+    case 0x66: // f
+    case 0x6e: // n
+    case 0x72: // r
+    case 0x74: // t
+      return at + 2;
+    case 0x75: // u
+      for (let digit = at + 2; digit < at + 6; digit++) {
+        if (!isHexDigit(bytes[digit] ?? 0)) return failure(digit);
+      }
+      return at + 6;
+    default:
+      return failure(at + 1);
+  }
+}
+
+function isHexDigit(byte: number): boolean {
+  const lower = byte | 0x20;
+  return (byte >= ZERO && byte <= NINE) || (lower >= 0x61 && lower <= 0x66);
+}
+
+/** `number = [ "-" ] ( "0" / digit1-9 *digit ) [ "." 1*digit ] [ ( "e" / "E" ) [ "+" / "-" ] 1*digit ]` */
+function skipNumber(bytes: Uint8Array, at: number): number {
+  if (bytes[at] === MINUS) at++;
+  at = bytes[at] === ZERO ? at + 1 : skipDigits(bytes, at);
+  if (bytes[at] === DOT) at = skipDigits(bytes, at + 1);
+  if (at > 0 && ((bytes[at] ?? 0) | 0x20) === 0x65) {
+    const sign = bytes[at + 1];
+    at = skipDigits(bytes, sign === 0x2b || sign === MINUS ? at + 2 : at + 1);
+  }
+  return at;
+}
+
+function skipDigits(bytes: Uint8Array, at: number): number {
+  const begin = at;
+  for (;;) {
+    const byte = bytes[at] ?? 0;
+    if (byte < ZERO || byte > NINE) return at === begin ? failure(at) : at;
+    at++;
+  }
+}
+
+function skipWord(bytes: Uint8Array, at: number): number {
+  const word = WORDS.find((word) => word.every((byte, index) => bytes[at + index] === byte));
+  return word ? at + word.length : failure(at);
+}
+
+const encoder = new TextEncoder();
+/** Reused, since reading a text is synchronous; texts larger than this are rare enough for an array of their own. */
+const buffer = new Uint8Array(1 << 16);
+
+/**
+ * The text as bytes, one for each code unit, followed by 0: an index into a byte array costs a fraction of
+ * `charCodeAt`. What is not ASCII can only stand in strings, where one character is as good as another.
+ */
+function asciiOf(text: string): Uint8Array {
+  const bytes = text.length < buffer.length ? buffer : new Uint8Array(text.length + 1);
+  const { read, written } = encoder.encodeInto(text, bytes);
+  // deno-lint-ignore no-control-regex
+  if (read !== written) encoder.encodeInto(text.replace(/[^\x00-\x7f]/g, "?"), bytes);
+  bytes[text.length] = 0;
+  return bytes;
+}

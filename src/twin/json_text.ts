@@ -1,0 +1,207 @@
+import {
+  beginOf,
+  differences,
+  findMember,
+  firstWithin,
+  type JsonDocument,
+  keyAt,
+  nodeBehind,
+  NONE,
+  textOf,
+} from "./json_document.ts";
+import { indexJson } from "./json_index.ts";
+import { sameNumber } from "./json_number.ts";
+
+export type JsonKind = "object" | "array" | "string" | "number" | "boolean" | "null";
+
+/** A text that is not JSON. */
+export class JsonTextError extends Error {
+  override readonly name = "JsonTextError";
+  /** Of the first character that cannot stand where it does, in UTF-16 code units. */
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super(`Cannot read JSON: the text breaks off or goes wrong at offset ${offset}`);
+    this.offset = offset;
+  }
+}
+
+/** A member that is not written alike in two objects; `before` is absent for an added one, `after` for a removed one. */
+export interface MemberDifference {
+  readonly key: string;
+  readonly before?: JsonText;
+  readonly after?: JsonText;
+}
+
+/**
+ * What is nested deeper than this is compared as it is written: two notations of one value then count as two values,
+ * and no input exhausts the stack.
+ */
+const DEEPEST = 500;
+
+const NO_KEYS: readonly string[] = [];
+
+/**
+ * A JSON value as a slice of the text that it stands in. The text is checked when it is read, once and to its end;
+ * after that nothing is parsed until somebody asks for it, and numbers keep their digits. An object's keys are taken to
+ * be unique, as agtype's are.
+ */
+export class JsonText {
+  readonly #document: JsonDocument;
+  readonly #node: number;
+
+  private constructor(document: JsonDocument, node: number) {
+    this.#document = document;
+    this.#node = node;
+  }
+
+  /** Throws a `JsonTextError`. */
+  static parse(text: string): JsonText {
+    const index = indexJson(text);
+    if (typeof index === "number") throw new JsonTextError(index);
+    return new JsonText({ text, index }, 0);
+  }
+
+  /** `undefined` for a text that is not JSON. */
+  static tryParse(text: string): JsonText | undefined {
+    const index = indexJson(text);
+    return typeof index === "number" ? undefined : new JsonText({ text, index }, 0);
+  }
+
+  get kind(): JsonKind {
+    return kindOf(this.#document.text.charCodeAt(beginOf(this.#document, this.#node)));
+  }
+
+  /** The value as it is written. */
+  toString(): string {
+    return textOf(this.#document, this.#node);
+  }
+
+  /** A string's value, a copy that does not hold on to the text; `undefined` if this is no string. */
+  get string(): string | undefined {
+    return this.kind === "string" ? JSON.parse(this.toString()) as string : undefined;
+  }
+
+  /** A number as it is written; `undefined` if this is none. */
+  get number(): string | undefined {
+    return this.kind === "number" ? this.toString() : undefined;
+  }
+
+  get boolean(): boolean | undefined {
+    return this.kind === "boolean" ? this.toString() === "true" : undefined;
+  }
+
+  /** How many members or items this has; 0 for what is neither object nor array. */
+  get size(): number {
+    const behind = nodeBehind(this.#document, this.#node);
+    let nodes = 0;
+    for (let node = firstWithin(this.#node); node < behind; node = nodeBehind(this.#document, node)) nodes++;
+    return this.kind === "object" ? nodes / 2 : nodes;
+  }
+
+  /** An object's member. */
+  get(key: string): JsonText | undefined {
+    if (this.kind !== "object") return undefined;
+    const node = findMember(this.#document, this.#node, key);
+    return node === NONE ? undefined : new JsonText(this.#document, node);
+  }
+
+  /** An object's members, in order; none for anything else. */
+  members(): ReadonlyMap<string, JsonText> {
+    const members = new Map<string, JsonText>();
+    if (this.kind !== "object") return members;
+    const behind = nodeBehind(this.#document, this.#node);
+    for (let node = firstWithin(this.#node); node < behind;) {
+      const value = firstWithin(node);
+      members.set(keyAt(this.#document, node), new JsonText(this.#document, value));
+      node = nodeBehind(this.#document, value);
+    }
+    return members;
+  }
+
+  /** An array's items; none for anything else. */
+  items(): readonly JsonText[] {
+    const items: JsonText[] = [];
+    if (this.kind !== "array") return items;
+    const behind = nodeBehind(this.#document, this.#node);
+    for (let node = firstWithin(this.#node); node < behind; node = nodeBehind(this.#document, node)) {
+      items.push(new JsonText(this.#document, node));
+    }
+    return items;
+  }
+
+  /**
+   * Whether both are one JSON value: numbers by value, however large and however written, strings after unescaping,
+   * objects in any order of members.
+   */
+  equals(other: JsonText): boolean {
+    return this.#equals(other, 0);
+  }
+
+  #equals(other: JsonText, depth: number): boolean {
+    const kind = this.kind;
+    if (kind !== other.kind) return false;
+    const written = this.toString();
+    const otherWritten = other.toString();
+    if (written === otherWritten) return true;
+    if (depth === DEEPEST) return false;
+    switch (kind) {
+      case "number":
+        return sameNumber(written, otherWritten);
+      case "string":
+        return (written.includes("\\") || otherWritten.includes("\\")) && this.string === other.string;
+      case "array": {
+        const others = other.items();
+        return this.size === others.length && this.items().every((item, index) => {
+          const counterpart = others[index];
+          return counterpart !== undefined && item.#equals(counterpart, depth + 1);
+        });
+      }
+      case "object":
+        return this.differencesFrom(other).every(({ before, after }) =>
+          before !== undefined && after !== undefined && after.#equals(before, depth + 1)
+        );
+      case "boolean":
+      case "null":
+        return false;
+      default:
+        return kind satisfies never;
+    }
+  }
+
+  /**
+   * The members of two objects that are not written alike: this one's in its order, then those that only `other` has.
+   * Members named in `alsoAlike` are among them if both have them, even when written alike.
+   */
+  differencesFrom(other: JsonText, alsoAlike: readonly string[] = NO_KEYS): MemberDifference[] {
+    return differences(this.#document, this.#node, other.#document, other.#node, alsoAlike).map(
+      ({ key, before, after }) => {
+        if (before === NONE) return { key, after: new JsonText(this.#document, after) };
+        if (after === NONE) return { key, before: new JsonText(other.#document, before) };
+        return {
+          key,
+          before: new JsonText(other.#document, before),
+          after: new JsonText(this.#document, after),
+        };
+      },
+    );
+  }
+}
+
+function kindOf(first: number): JsonKind {
+  switch (first) {
+    case 0x7b: // {
+      return "object";
+    case 0x5b: // [
+      return "array";
+    case 0x22: // "
+      return "string";
+    case 0x74: // t
+    case 0x66: // f
+      return "boolean";
+    case 0x6e: // n
+      return "null";
+    default:
+      return "number";
+  }
+}

@@ -1,0 +1,152 @@
+import { type Log, logOf } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { Relation, Replicated, RowChange, Transaction } from "../postgres/row_change.ts";
+import type { LogicalMessage } from "../postgres/wal_message.ts";
+import { IgnoredRows } from "./ignored_rows.ts";
+import { Labels } from "./label.ts";
+import { readRow } from "./row_reader.ts";
+import type { RowRun } from "./row_run.ts";
+import { changesOf } from "./run_changes.ts";
+import { RunMerger } from "./run_merger.ts";
+import { TRACEPARENT_PREFIX, traceparentIn } from "./trace_parent.ts";
+import type { TwinItem } from "./twin_change.ts";
+
+export interface TwinChangesOptions {
+  readonly metrics: Metrics;
+  /** The graphs that are wanted; without it, every one. */
+  readonly graphs?: readonly string[];
+  /** A transaction made graphs or labels; called once for each that did, while it is read. */
+  readonly onCatalogChange?: () => void;
+  readonly log?: Log;
+}
+
+/**
+ * Turns what is replicated into changes of twins, relationships and models. The same transaction gives the same changes
+ * in the same order, those of one partition key in the order of their positions; memory does not grow with it.
+ */
+export class TwinChanges {
+  readonly #labels: Labels;
+  readonly #metrics: Metrics;
+  readonly #ignored: IgnoredRows;
+  readonly #onCatalogChange: () => void;
+  readonly #merger = new RunMerger();
+  /** What the merger has completed; empty between calls. */
+  readonly #done: RowRun[] = [];
+  #transaction: Transaction | undefined;
+  #traceparent: string | undefined;
+  #catalogChanged = false;
+
+  constructor({ metrics, graphs, onCatalogChange = () => {}, log = logOf("twin") }: TwinChangesOptions) {
+    this.#labels = new Labels(graphs);
+    this.#metrics = metrics;
+    this.#ignored = new IgnoredRows(metrics, log);
+    this.#onCatalogChange = onCatalogChange;
+  }
+
+  /** Takes the next item of the stream and appends to `out` what it completes. A `begin` drops what never ended. */
+  push(item: Replicated, out: TwinItem[]): void {
+    switch (item.kind) {
+      case "begin":
+        this.#begin(item.transaction);
+        break;
+      case "insert":
+      case "update":
+      case "delete":
+        this.#row(item, this.#current, out);
+        break;
+      case "truncate":
+        this.#truncate(item.relations, item.ordinal, this.#current, out);
+        break;
+      case "message":
+        this.#message(item.message, item.ordinal);
+        break;
+      case "settle":
+        if (item.endsTransaction) this.#end(out);
+        out.push({ kind: "settle", lsn: item.lsn });
+        break;
+      default:
+        item satisfies never;
+    }
+  }
+
+  get #current(): Transaction {
+    if (!this.#transaction) throw new Error("Cannot read a row: it is in no transaction");
+    return this.#transaction;
+  }
+
+  #begin(transaction: Transaction): void {
+    this.#merger.clear();
+    this.#transaction = transaction;
+    this.#traceparent = undefined;
+    this.#catalogChanged = false;
+  }
+
+  #end(out: TwinItem[]): void {
+    if (!this.#transaction) return;
+    this.#merger.finish(this.#done);
+    this.#release(this.#transaction, out);
+    this.#transaction = undefined;
+  }
+
+  #row(change: RowChange, transaction: Transaction, out: TwinItem[]): void {
+    const label = this.#labels.of(change.relation);
+    if (typeof label === "string") {
+      this.#ignored.add(label, transaction, change.ordinal);
+      if (label === "catalog" && change.kind === "insert") this.#catalogRow(change.relation);
+      return;
+    }
+    const onMalformed = () => this.#ignored.add("malformed", transaction, change.ordinal, label);
+    const row = readRow(change, label, this.#traceparent, onMalformed);
+    if (!row) return;
+    this.#merger.add(row, this.#done);
+    this.#release(transaction, out);
+  }
+
+  #catalogRow({ name }: Relation): void {
+    if (this.#catalogChanged || (name !== "ag_graph" && name !== "ag_label")) return;
+    this.#catalogChanged = true;
+    this.#onCatalogChange();
+  }
+
+  #truncate(
+    relations: readonly Relation[],
+    ordinal: number,
+    transaction: Transaction,
+    out: TwinItem[],
+  ): void {
+    for (const [part, relation] of relations.entries()) {
+      const label = this.#labels.of(relation);
+      if (typeof label === "string") {
+        this.#ignored.add(label, transaction, ordinal);
+        continue;
+      }
+      this.#merger.finishLabel(label.oid, this.#done);
+      this.#release(transaction, out);
+      const position = { commitLsn: transaction.commitLsn, ordinal };
+      const { graph, name } = label;
+      out.push({ kind: "gap", reason: "truncate", transaction, position, part, graph, label: name });
+    }
+  }
+
+  #message(message: LogicalMessage, ordinal: number): void {
+    if (!this.#transaction || !message.transactional || message.prefix !== TRACEPARENT_PREFIX) return;
+    const traceparent = traceparentIn(message);
+    if (traceparent === undefined) this.#ignored.add("bad_traceparent", this.#transaction, ordinal);
+    else this.#traceparent = traceparent;
+  }
+
+  #release(transaction: Transaction, out: TwinItem[]): void {
+    for (const run of this.#done) {
+      const changes = changesOf(run, transaction);
+      if (typeof changes === "string") {
+        this.#ignored.add(changes, transaction, run.ordinal, run.label);
+        continue;
+      }
+      for (const change of changes) {
+        this.#metrics.changes.inc({ entity: change.entity, action: change.action });
+        out.push(change);
+      }
+    }
+    this.#done.length = 0;
+  }
+}
