@@ -28,7 +28,7 @@ export interface DemoOptions {
 export async function runDemo(options: DemoOptions): Promise<void> {
   const { signal } = options;
   say(bold("Twinrouter: a small building, and its changes arriving as events"), "");
-  await using server = await startPostgres({ log: (line) => say(`  ${line} …`) });
+  await using server = await startPostgres({ log: (line) => say(`  ${line} …`, "") });
   await using connection = connect(server);
   const graph = await createBuilding(connection.sql);
   await using folder = await temporaryFolder();
