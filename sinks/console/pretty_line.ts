@@ -1,6 +1,6 @@
 import type { CloudEvent } from "../../src/sink/sink.ts";
 import { describeData, type Part } from "./describe_data.ts";
-import { type LineStyle, render, type Span } from "./styled_text.ts";
+import { cut, type LineStyle, render, type Span, widthOf } from "./styled_text.ts";
 import { columnsOf, printable, shorten } from "./terminal_text.ts";
 
 const MARKS = {
@@ -12,8 +12,9 @@ const MARKS = {
 } as const satisfies Record<string, Span>;
 
 const TYPE_COLUMNS = "Relationship.Create".length;
-const SUBJECT_COLUMNS = { least: 16, most: 40 };
 const GUTTER: Span = { text: "  " };
+/** On a narrower terminal the change itself gets more of the line. */
+const WIDE_COLUMNS = 110;
 
 /**
  * One event on one line for people, without the line's end:
@@ -23,19 +24,19 @@ const GUTTER: Span = { text: "  " };
 export function prettyLine(event: CloudEvent, style: LineStyle): string {
   const { action, parts } = describeData(event);
   const mark = MARKS[action];
-  const subject = shorten(printable(event.subject.replace("/relationships/", " / ")), SUBJECT_COLUMNS.most);
-  const line: Span[] = [
-    { text: localTime(event.time), style: "dim" },
-    GUTTER,
+  const wide = style.columns >= WIDE_COLUMNS;
+  const subjectColumns = { least: 16, most: wide ? 40 : 24 };
+  const subject = shorten(printable(event.subject.replace("/relationships/", " / ")), subjectColumns.most);
+  const start: Span[] = [
+    { text: localTime(event.time).slice(0, wide ? undefined : "00:00:00".length), style: "dim" },
+    wide ? GUTTER : { text: " " },
     mark,
     { text: " " },
     { text: pad(printable(shortType(event.type)), TYPE_COLUMNS), style: mark.style },
     GUTTER,
-    { text: pad(subject, SUBJECT_COLUMNS.least), style: "bold" },
+    { text: pad(subject, subjectColumns.least), style: "bold" },
   ];
-  const used = line.reduce((sum, span) => sum + columnsOf(span.text), 0);
-  line.push(...fitting(parts, style.columns - used));
-  return render(line, style);
+  return render([...start, ...fitting(parts, style.columns - widthOf(start))], style);
 }
 
 /** As many parts as there is room for, and how many more there are; of the first at least the beginning. */
@@ -43,17 +44,20 @@ function fitting(parts: readonly Part[], columns: number): Span[] {
   const spans: Span[] = [];
   let left = columns;
   for (const [index, part] of parts.entries()) {
-    const width = GUTTER.text.length + part.reduce((sum, span) => sum + columnsOf(span.text), 0);
-    const rest = parts.length - index - 1;
-    const more = rest > 0 ? `  +${rest} more`.length : 0;
-    if (width + more > left && index > 0) {
-      spans.push({ text: `  +${rest + 1} more`, style: "dim" });
-      break;
+    const room = left - widthOf(more(parts.length - index - 1));
+    const piece = [GUTTER, ...part];
+    if (widthOf(piece) > room) {
+      if (index === 0) return [...cut(piece, room), ...more(parts.length - 1)];
+      return [...spans, ...more(parts.length - index)];
     }
-    spans.push(GUTTER, ...part);
-    left -= width;
+    spans.push(...piece);
+    left -= widthOf(piece);
   }
   return spans;
+}
+
+function more(count: number): Span[] {
+  return count > 0 ? [{ text: `  +${count} more`, style: "dim" }] : [];
 }
 
 /** `Konnektr.DigitalTwins.Twin.Update` → `Twin.Update`; of other names the last two words. */

@@ -16,15 +16,28 @@ export interface LineStyle {
   readonly columns: number;
 }
 
+/** Columns that the spans take. */
+export function widthOf(spans: readonly Span[]): number {
+  return spans.reduce((sum, { text }) => sum + columnsOf(text), 0);
+}
+
+/** The spans, or as much of them as fits into so many columns. */
+export function cut(spans: readonly Span[], columns: number): Span[] {
+  const kept: Span[] = [];
+  let left = columns;
+  for (const span of spans) {
+    const text = shorten(span.text, left);
+    if (text !== "") kept.push({ ...span, text });
+    if (text !== span.text) break;
+    left -= columnsOf(text);
+  }
+  return kept;
+}
+
 /** The spans on one line, cut where it is full. */
 export function render(spans: readonly Span[], { color, columns }: LineStyle): string {
-  let line = "";
-  let left = columns;
-  for (const { text, style } of spans) {
-    const piece = shorten(text, left);
-    line += color && style && piece ? `\x1b[${CODES[style]}m${piece}\x1b[0m` : piece;
-    left -= columnsOf(piece);
-    if (piece !== text) break;
-  }
-  return line.trimEnd();
+  return cut(spans, columns)
+    .map(({ text, style }) => color && style ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text)
+    .join("")
+    .trimEnd();
 }
