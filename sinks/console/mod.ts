@@ -95,7 +95,8 @@ function terminalSafe(json: string): string {
 function writeError(error: unknown): SinkError {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (
-    error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.BadResource || code === "EBADF"
+    error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.BadResource || code === "EBADF" ||
+    code === "EIO"
   ) {
     return new SinkError("fatal", "Cannot write to standard output: nobody reads it any more", {
       cause: error,
