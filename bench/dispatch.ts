@@ -33,10 +33,10 @@ function events(keys: number): RouterEvent[] {
 
 function bench(name: string, sinks: number, keys: number, concurrency: number): void {
   const input = events(keys);
-  const indexes = Array.from({ length: sinks }, (_, index) => index);
+  const targets = Array.from({ length: sinks }, (_, sink) => ({ sink, route: "r" }));
   Deno.bench(name, async (run) => {
-    const settings = indexes.map((index) => ({
-      name: `Null${index}`,
+    const settings = targets.map(({ sink }) => ({
+      name: `Null${sink}`,
       kind: "null",
       sink: {
         batch: { concurrency },
@@ -60,7 +60,7 @@ function bench(name: string, sinks: number, keys: number, concurrency: number): 
     for (let n = 0; n < EVENTS; n++) {
       const event = input[n];
       if (event === undefined) break;
-      dispatcher.enqueue(event, "all", indexes);
+      dispatcher.enqueue(event, targets);
       dispatcher.settle(BigInt(n + 1)); // each event is a transaction of its own
       if (n % BATCH === BATCH - 1) await Promise.resolve();
     }

@@ -5,8 +5,6 @@ import type { Lsn } from "../postgres/lsn.ts";
 /** An event that not all its sinks have settled; one object shared by their queues. */
 export class UnsettledEvent {
   readonly event: RouterEvent;
-  /** Of the route that chose it, for dead letters. */
-  readonly route: string;
   /** UTF-8 bytes of the body. */
   readonly bytes: number;
 
@@ -17,9 +15,8 @@ export class UnsettledEvent {
   /** May be confirmed once this event and all before it are settled: the newest mark before `next` was added. */
   mark: Lsn | undefined = undefined;
 
-  constructor(event: RouterEvent, route: string, sinks: number) {
+  constructor(event: RouterEvent, sinks: number) {
     this.event = event;
-    this.route = route;
     this.bytes = Buffer.byteLength(event.event.data);
     this.sinksLeft = sinks;
   }
@@ -49,8 +46,8 @@ export class Checkpoint {
   }
 
   /** @param sinks how many have to settle it; at least 1 */
-  add(event: RouterEvent, route: string, sinks: number): UnsettledEvent {
-    const unsettled = new UnsettledEvent(event, route, sinks);
+  add(event: RouterEvent, sinks: number): UnsettledEvent {
+    const unsettled = new UnsettledEvent(event, sinks);
     unsettled.previous = this.#newest;
     if (this.#newest === undefined) this.#oldest = unsettled;
     else this.#newest.next = unsettled;

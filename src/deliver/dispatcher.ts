@@ -2,6 +2,7 @@ import type { RouterEvent } from "../event/cloud_event.ts";
 import { type Log, logOf } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
+import type { Target } from "../route/router.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { DeadLetterStore } from "./dead_letter.ts";
@@ -80,17 +81,16 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   /**
-   * Queues an event for sinks, by their indexes. A queue is bounded because the producer does not call this while
-   * `room` gives a promise.
-   * @param route names the route that chose it, for dead letters
+   * Queues an event for its targets' sinks, which are known by their indexes. A queue is bounded because the producer
+   * does not call this while `room` gives a promise.
    */
-  enqueue(event: RouterEvent, route: string, sinkIndexes: readonly number[]): void {
-    if (sinkIndexes.length === 0) return;
-    const unsettled = this.#checkpoint.add(event, route, sinkIndexes.length);
-    for (const index of sinkIndexes) {
-      const worker = this.#workers[index];
-      if (worker === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${index}`);
-      worker.enqueue(unsettled);
+  enqueue(event: RouterEvent, targets: readonly Target[]): void {
+    if (targets.length === 0) return;
+    const unsettled = this.#checkpoint.add(event, targets.length);
+    for (const { sink, route } of targets) {
+      const worker = this.#workers[sink];
+      if (worker === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${sink}`);
+      worker.enqueue(unsettled, route);
     }
   }
 

@@ -5,13 +5,16 @@ import { LinkedQueue } from "./linked_queue.ts";
 /** An event in one sink's queue. */
 export class QueuedEvent {
   readonly unsettled: UnsettledEvent;
+  /** Which route chose it, for dead letters. */
+  readonly route: string;
   /** What was tried, once a delivery has failed. */
   failures: Failures | undefined = undefined;
   /** The queue's. */
   next: QueuedEvent | undefined = undefined;
 
-  constructor(unsettled: UnsettledEvent) {
+  constructor(unsettled: UnsettledEvent, route: string) {
     this.unsettled = unsettled;
+    this.route = route;
   }
 
   /** Events of one key are delivered in order. */

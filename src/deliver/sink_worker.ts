@@ -122,10 +122,10 @@ export class SinkWorker {
   }
 
   /** Queues an event; those queued in the same turn of the event loop go out together. */
-  enqueue(unsettled: UnsettledEvent): void {
+  enqueue(unsettled: UnsettledEvent, route: string): void {
     this.#events++;
     this.#bytes += unsettled.bytes;
-    this.#pending.push(new QueuedEvent(unsettled));
+    this.#pending.push(new QueuedEvent(unsettled, route));
     if (this.#awake) return;
     this.#awake = true;
     queueMicrotask(() => {
@@ -258,7 +258,7 @@ export class SinkWorker {
     this.#buried++;
     const letter = {
       sink: this.#settings.name,
-      route: event.unsettled.route,
+      route: event.route,
       reason: error.message,
       kind: error.kind,
       attempts: failures.tries,

@@ -14,7 +14,7 @@ Deno.test("a mark with nothing before it is confirmable at once", () => {
 
 Deno.test("a mark waits for every event before it, whatever the order in which they are settled", () => {
   const checkpoint = new Checkpoint();
-  const [first, second, third] = [1, 2, 3].map((n) => checkpoint.add(routerEvent("a", n), "r", 1));
+  const [first, second, third] = [1, 2, 3].map((n) => checkpoint.add(routerEvent("a", n), 1));
   assert(first && second && third);
   checkpoint.mark(10n);
   checkpoint.settle(third);
@@ -26,7 +26,7 @@ Deno.test("a mark waits for every event before it, whatever the order in which t
 
 Deno.test("an event is settled only once all its sinks have settled it", () => {
   const checkpoint = new Checkpoint();
-  const event = checkpoint.add(routerEvent("a", 1), "r", 2);
+  const event = checkpoint.add(routerEvent("a", 1), 2);
   checkpoint.mark(10n);
   checkpoint.settle(event);
   assert.equal(checkpoint.confirmable, undefined);
@@ -37,16 +37,36 @@ Deno.test("an event is settled only once all its sinks have settled it", () => {
 Deno.test("an older mark than before, as after a reconnect, changes nothing", () => {
   const checkpoint = new Checkpoint();
   checkpoint.mark(20n);
-  const event = checkpoint.add(routerEvent("a", 1), "r", 1);
+  const event = checkpoint.add(routerEvent("a", 1), 1);
   checkpoint.mark(10n);
   checkpoint.settle(event);
   assert.equal(checkpoint.confirmable, 20n);
 });
 
+Deno.test("forgotten marks are never confirmed, and lower ones count from then on", () => {
+  const checkpoint = new Checkpoint();
+  checkpoint.mark(5n);
+  const [first, second, third] = [1, 2, 3].map((n) => {
+    const event = checkpoint.add(routerEvent("a", n), 1);
+    checkpoint.mark(BigInt(n * 10));
+    return event;
+  });
+  assert(first && second && third);
+  checkpoint.forgetMarks();
+  assert.equal(checkpoint.confirmable, undefined);
+  checkpoint.settle(first);
+  checkpoint.settle(second);
+  assert.equal(checkpoint.confirmable, undefined);
+  checkpoint.mark(3n);
+  assert.equal(checkpoint.confirmable, undefined);
+  checkpoint.settle(third);
+  assert.equal(checkpoint.confirmable, 3n);
+});
+
 Deno.test("tells the oldest event that is not settled", () => {
   const checkpoint = new Checkpoint();
-  const first = checkpoint.add(routerEvent("a", 1), "r", 1);
-  const second = checkpoint.add(routerEvent("a", 2), "r", 1);
+  const first = checkpoint.add(routerEvent("a", 1), 1);
+  const second = checkpoint.add(routerEvent("a", 2), 1);
   assert.equal(checkpoint.oldest?.event.id, "a-1");
   checkpoint.settle(first);
   assert.equal(checkpoint.oldest?.event.id, "a-2");
@@ -56,12 +76,12 @@ Deno.test("tells the oldest event that is not settled", () => {
 
 Deno.test("memory does not grow with marks and settled events while one event is stuck", () => {
   const checkpoint = new Checkpoint();
-  const stuck = checkpoint.add(routerEvent("a", 0), "r", 1);
+  const stuck = checkpoint.add(routerEvent("a", 0), 1);
   const event = routerEvent("b", 1);
   const before = heapUsed();
   for (let n = 1n; n <= 10_000_000n; n++) checkpoint.mark(n);
   for (let n = 10_000_001n; n <= 10_300_000n; n++) {
-    const settled = checkpoint.add(event, "r", 1);
+    const settled = checkpoint.add(event, 1);
     checkpoint.mark(n);
     checkpoint.settle(settled);
   }
@@ -74,9 +94,16 @@ Deno.test("memory does not grow with marks and settled events while one event is
 
 Deno.test("agrees with a plain reference at every step", () => {
   const step = fc.oneof(
-    fc.record({ kind: fc.constant("add" as const), sinks: fc.integer({ min: 1, max: 3 }) }),
-    fc.record({ kind: fc.constant("settle" as const), which: fc.nat(20) }),
-    fc.record({ kind: fc.constant("mark" as const), by: fc.integer({ min: -2, max: 5 }) }),
+    {
+      weight: 9,
+      arbitrary: fc.record({ kind: fc.constant("add" as const), sinks: fc.integer({ min: 1, max: 3 }) }),
+    },
+    { weight: 15, arbitrary: fc.record({ kind: fc.constant("settle" as const), which: fc.nat(20) }) },
+    {
+      weight: 9,
+      arbitrary: fc.record({ kind: fc.constant("mark" as const), by: fc.integer({ min: -2, max: 5 }) }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const) }) },
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
@@ -86,7 +113,7 @@ Deno.test("agrees with a plain reference at every step", () => {
       let lsn = 100n;
       for (const step of steps) {
         if (step.kind === "add") {
-          const event = checkpoint.add(routerEvent("a", 1), "r", step.sinks);
+          const event = checkpoint.add(routerEvent("a", 1), step.sinks);
           const index = reference.add(step.sinks);
           for (let sink = 0; sink < step.sinks; sink++) open.push({ event, index });
         } else if (step.kind === "settle") {
@@ -94,6 +121,9 @@ Deno.test("agrees with a plain reference at every step", () => {
           if (settled === undefined) continue;
           checkpoint.settle(settled.event);
           reference.settle(settled.index);
+        } else if (step.kind === "forget") {
+          checkpoint.forgetMarks();
+          reference.forgetMarks();
         } else {
           lsn += BigInt(step.by);
           checkpoint.mark(lsn);
@@ -109,7 +139,7 @@ Deno.test("agrees with a plain reference at every step", () => {
 /** Keeps everything, and looks at all of it each time. */
 class Reference {
   readonly #left: number[] = [];
-  readonly #marks: { readonly after: number; readonly lsn: bigint }[] = [];
+  #marks: { readonly after: number; readonly lsn: bigint }[] = [];
 
   add(sinks: number): number {
     return this.#left.push(sinks) - 1;
@@ -121,6 +151,10 @@ class Reference {
 
   mark(lsn: bigint): void {
     this.#marks.push({ after: this.#left.length, lsn });
+  }
+
+  forgetMarks(): void {
+    this.#marks = [];
   }
 
   get confirmable(): bigint | undefined {

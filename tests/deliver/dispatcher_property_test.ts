@@ -84,7 +84,7 @@ Deno.test("whatever sinks do, every event is settled in order, and nothing unset
             const chosen = plans.map((_, index) => index).filter((index) => step.sinks & (1 << index));
             const event = routerEvent(step.key, events.length + 1);
             events.push({ id: event.event.id, key: step.key, sinks: chosen });
-            delivery.dispatcher.enqueue(event, "all", chosen);
+            delivery.dispatcher.enqueue(event, chosen.map((sink) => ({ sink, route: "r" })));
           }
         }
         mark();

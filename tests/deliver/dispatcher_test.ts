@@ -56,7 +56,7 @@ Deno.test("with nothing outstanding a mark is confirmable at once, and events fo
   await using delivery = new Delivery([new ScriptedSink()]);
   const { dispatcher } = delivery;
   dispatcher.settle(10n);
-  dispatcher.enqueue(routerEvent("a", 1), "all", []);
+  dispatcher.enqueue(routerEvent("a", 1), []);
   dispatcher.settle(20n);
   assert.deepEqual(delivery.confirmed, [10n, 20n]);
 });
@@ -74,6 +74,25 @@ Deno.test("a dead letter settles its event once it is durable", async () => {
   written.resolve();
   await turn();
   assert.equal(delivery.dispatcher.confirmable, 10n);
+});
+
+Deno.test("a dead letter names the route by which its sink got the event", async () => {
+  const [first, second] = [new ScriptedSink(), new ScriptedSink()];
+  first.otherwise = second.otherwise = failing({ "a-1": rejected() });
+  await using delivery = new Delivery([first, second]);
+  await delivery.start();
+  await delivery.send("a");
+  const letters = delivery.deadLetters.letters.map(({ sink, route }) => ({ sink, route }));
+  assert.deepEqual(letters, [{ sink: "Sink0", route: "to-0" }, { sink: "Sink1", route: "to-1" }]);
+});
+
+Deno.test("after marks are forgotten the same LSN is announced again", async () => {
+  await using delivery = new Delivery([new ScriptedSink()]);
+  delivery.dispatcher.settle(10n);
+  delivery.dispatcher.forgetMarks();
+  assert.equal(delivery.dispatcher.confirmable, undefined);
+  delivery.dispatcher.settle(10n);
+  assert.deepEqual(delivery.confirmed, [10n, 10n]);
 });
 
 Deno.test("tells when the oldest unsettled event was committed", async () => {
@@ -347,11 +366,11 @@ Deno.test("works with the machine's clock, and leaves no timer of it", async () 
     onConfirmable: () => done.resolve(),
   });
   dispatcher.start();
-  dispatcher.enqueue(routerEvent("a", 1), "all", [0]);
+  dispatcher.enqueue(routerEvent("a", 1), [{ sink: 0, route: "all" }]);
   dispatcher.settle(1n);
   await done.promise;
   sink.otherwise = throwing(retryable("an hour of waiting", 3_600_000));
-  dispatcher.enqueue(routerEvent("a", 2), "all", [0]);
+  dispatcher.enqueue(routerEvent("a", 2), [{ sink: 0, route: "all" }]);
 });
 
 function fatalThrow(): Promise<never> {

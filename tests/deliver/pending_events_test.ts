@@ -184,7 +184,7 @@ Deno.test("whatever happens, each key keeps its order, is held once, and no even
 
 function queued(key: string, n: number, data?: string): QueuedEvent {
   const event = routerEvent(key, n, { id: `${key}${n}`, ...(data === undefined ? {} : { data }) });
-  return new QueuedEvent(new UnsettledEvent(event, "r", 1));
+  return new QueuedEvent(new UnsettledEvent(event, 1), "r");
 }
 
 function pendingOf(...keys: string[]): PendingEvents {

@@ -268,7 +268,7 @@ Deno.test("a rejected event becomes a dead letter; the others, and its key, go o
   assert.deepEqual(sink.takenIds, ["b-2", "a-3"]);
   assert.deepEqual(delivery.deadLetters.letters.map(({ event, ...rest }) => ({ ...rest, id: event.id })), [{
     sink: "Sink0",
-    route: "all",
+    route: "to-0",
     reason: "413 too large",
     kind: "rejected",
     attempts: 1,

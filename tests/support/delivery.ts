@@ -54,7 +54,7 @@ export class Delivery implements AsyncDisposable {
   enqueue(...keys: string[]): void {
     for (const key of keys) {
       const event = routerEvent(key, ++this.#events, { committedAt: this.clock.now() });
-      this.dispatcher.enqueue(event, "all", this.sinks.map((_, index) => index));
+      this.dispatcher.enqueue(event, this.sinks.map((_, sink) => ({ sink, route: `to-${sink}` })));
     }
   }
 
