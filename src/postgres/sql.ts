@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
 import postgres, { type Sql } from "postgres";
 import { logOf } from "../observe/log.ts";
+import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from "./backend_messages.ts";
 import { cancelSession } from "./cancel.ts";
 import type { Connection } from "./connection.ts";
-import type { ConnectionOptions, HostAddress } from "./connection_options.ts";
+import { type ConnectionOptions, formatAddress, type HostAddress } from "./connection_options.ts";
 import { openConnection } from "./open_connection.ts";
 import { type Handover, SqlSocket } from "./sql_socket.ts";
 
@@ -28,6 +29,7 @@ export function openSql(
   const address = pin ?? options.hosts[0];
   const sessions = new Map<number, Connection>();
   const sockets = new Set<SqlSocket>();
+  let isEnded = false;
 
   function makeSocket(): SqlSocket {
     const socket = new SqlSocket(open, cancel);
@@ -37,11 +39,13 @@ export function openSql(
   }
 
   async function open(signal: AbortSignal): Promise<Handover> {
+    // postgres.js opens a connection that was asked for just before the end, just after it.
+    if (isEnded) throw new Error("Cannot connect to PostgreSQL: the end has come before");
     const connection = await openConnection(options, {}, signal, pin);
     sessions.set(connection.processId, connection);
     const socket = connection.detach();
     socket.once("close", () => sessions.delete(connection.processId));
-    return { socket, greeting: greetingOf(connection) };
+    return { peer: formatAddress(connection.address), socket, greeting: greetingOf(connection) };
   }
 
   async function cancel(request: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -81,6 +85,7 @@ export function openSql(
   // Without a limit it would wait for ever for a connection that was lost during a query.
   async function end({ timeout = endSeconds }: { timeout?: number } = {}): Promise<void> {
     await endQueries({ timeout });
+    isEnded = true;
     await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
   }
   return Object.assign(sql, { end, [Symbol.asyncDispose]: () => end({ timeout: 0 }) });
@@ -91,24 +96,12 @@ export function openSql(
  * ReadyForQuery. `openConnection` has chosen the host: here every session is one that writes.
  */
 function greetingOf({ parameters, processId, secretKey }: Connection): Uint8Array {
-  const reported = new Map([...parameters, ["in_hot_standby", "off"], [
-    "default_transaction_read_only",
-    "off",
-  ]]);
+  const reported = new Map(parameters);
+  reported.set("in_hot_standby", "off").set("default_transaction_read_only", "off");
   return Buffer.concat([
-    message("R", int32(0)),
-    ...[...reported].map(([name, value]) => message("S", Buffer.from(`${name}\0${value}\0`))),
-    message("K", Buffer.concat([int32(processId), secretKey])),
-    message("Z", Buffer.from("I")),
+    authenticationOk(),
+    ...[...reported].map(([name, value]) => parameterStatus(name, value)),
+    backendKeyData(processId, secretKey),
+    readyForQuery(),
   ]);
-}
-
-function message(type: string, body: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
-}
-
-function int32(value: number): Uint8Array {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
 }
