@@ -23,19 +23,8 @@ const VALUE_COLUMNS = 48;
 export function describeData(event: CloudEvent): Description {
   const data = parse(event.data);
   if (!isObject(data)) return { action: "other", parts: [[value(data)]] };
-  if (Array.isArray(data.patch)) {
-    return { action: "update", parts: data.patch.filter(isObject).map(operation) };
-  }
-  if (typeof data.propertyName === "string") {
-    const removed = data.operation === "Remove";
-    return {
-      action: removed ? "delete" : data.operation === "Add" ? "create" : "update",
-      parts: [
-        removed ? [minus(), name(data.propertyName)] : assignment(data.propertyName, data.propertyValue),
-      ],
-    };
-  }
   const action = actionOf(event.type, data.action);
+  // Whole bodies first: a twin may have any property, such as one called patch.
   if (typeof data.$relationshipId === "string") {
     return { action, parts: [arrow(data.$relationshipName, data.$targetId), ...properties(data)] };
   }
@@ -43,12 +32,24 @@ export function describeData(event: CloudEvent): Description {
     const model = isObject(data.$metadata) ? data.$metadata.$model : undefined;
     return { action, parts: [...modelName(model), ...properties(data)] };
   }
+  if (isObject(data.model)) return { action, parts: definition(data.model) };
+  if (Array.isArray(data.patch)) {
+    return { action: "update", parts: data.patch.filter(isObject).map(operation) };
+  }
+  if (typeof data.propertyName === "string") return propertyChange(data.propertyName, data);
   if (typeof data.action === "string") {
     const target = data.target === undefined ? [] : [arrow(data.name, data.target)];
     return { action, parts: [...target, ...modelName(data.modelId)] };
   }
-  if (isObject(data.model)) return { action, parts: definition(data.model) };
   return { action, parts: properties(data) };
+}
+
+function propertyChange(propertyName: string, { operation, propertyValue }: Members): Description {
+  if (operation === "Remove") return { action: "delete", parts: [[minus(), name(propertyName)]] };
+  return {
+    action: operation === "Add" ? "create" : "update",
+    parts: [assignment(propertyName, propertyValue)],
+  };
 }
 
 function parse(json: string): unknown {
@@ -59,9 +60,10 @@ function parse(json: string): unknown {
   }
 }
 
-/** From the lifecycle body's own word, else from the type's last one. */
+/** From the type's last word; a lifecycle's is in its body. */
 function actionOf(type: string, action: unknown): Action {
-  switch (typeof action === "string" ? action : type.slice(type.lastIndexOf(".") + 1)) {
+  const word = type.slice(type.lastIndexOf(".") + 1);
+  switch (word === "Lifecycle" ? action : word) {
     case "Create":
       return "create";
     case "Update":

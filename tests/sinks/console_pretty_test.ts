@@ -31,6 +31,10 @@ const LINES: [Partial<CloudEvent>, string][] = [
   ],
   [named("Twin.Delete", '{"$dtId":"room-101"}'), "- Twin.Delete          room-101"],
   [
+    named("Twin.Create", '{"$dtId":"room-101","patch":[1],"action":"Delete","propertyName":"x"}'),
+    '+ Twin.Create          room-101          patch = [1]  action = "Delete"  propertyName = "x"',
+  ],
+  [
     named(
       "Twin.Update",
       '{"modelId":"dtmi:example:Room;1","patch":[{"op":"replace","path":"/Temperature","value":22.0}]}',
