@@ -48,7 +48,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     if (stop.aborted) return;
     introduce(server, routerUrl, configurationFile);
     lived = await live(new BuildingDay(graph, new Random(options.seed ?? Date.now())), stop, options.forMs);
-    await untilArrived(consumer, lived.changes, routerFailed.signal);
+    await untilSettled(connection.sql, routerFailed.signal);
   } finally {
     routerEnd.abort();
     await router;
@@ -125,10 +125,17 @@ async function untilReady(routerUrl: string, signal: AbortSignal): Promise<void>
   }
 }
 
-/** Waits for the last events, which are on their way. */
-async function untilArrived(consumer: Consumer, changes: number, signal: AbortSignal): Promise<void> {
+/** Waits until the router has confirmed all that was written, because every sink has it; ten seconds at most. */
+async function untilSettled(sql: Sql, signal: AbortSignal): Promise<void> {
   const end = AbortSignal.any([signal, AbortSignal.timeout(10_000)]);
-  while (consumer.received.events < changes && !end.aborted) await pause(10, end);
+  const [last] = await sql<{ lsn: string }[]>`SELECT pg_current_wal_flush_lsn()::text AS lsn`;
+  while (!end.aborted) {
+    const settled = await sql`
+      SELECT FROM pg_replication_slots
+      WHERE slot_type = 'logical' AND confirmed_flush_lsn >= ${last?.lsn ?? "0/0"}::pg_lsn`;
+    if (settled.count > 0) return;
+    await pause(20, end);
+  }
 }
 
 async function readConfirmedLsn(sql: Sql): Promise<string> {

