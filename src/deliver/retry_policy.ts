@@ -32,11 +32,12 @@ export type Verdict = "retry" | "deadLetter" | "sinkDown";
 /**
  * The table: what a failure of its own, by index or alone in its batch, means for an event.
  *
- * | kind        | the event                                                                  | the sink |
- * |-------------|----------------------------------------------------------------------------|----------|
- * | `retryable` | again after a backoff, its key waiting; dead letter after `maxAttempts` ¹    | goes on; pauses if the deliver settled nothing |
- * | `rejected`  | dead letter; later events of its key go on                                 | goes on |
- * | `fatal`     | stays queued                                                               | down until restart |
+ * | kind        | the event                                         | the sink                            |
+ * |-------------|---------------------------------------------------|-------------------------------------|
+ * | `retryable` | again after a backoff, later ones of its key wait | pauses if the batch settled nothing |
+ * |             | dead letter after `maxAttempts` ¹                 | goes on                             |
+ * | `rejected`  | dead letter, later ones of its key go on          | goes on                             |
+ * | `fatal`     | stays queued                                      | down until restart                  |
  *
  * ¹ An attempt counts only if the sink settled another event since the attempt before: an outage, in which nothing is
  * settled, never makes dead letters.

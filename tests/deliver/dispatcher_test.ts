@@ -348,7 +348,7 @@ Deno.test("a dispatcher that never started ends too", async () => {
   assert.equal(sink.connects, 0);
 });
 
-Deno.test("works with the machine's clock, and leaves no timer of it", async () => {
+Deno.test("works with the machine's clock, and leaves no timer of it", { sanitizeOps: true }, async () => {
   const sink = new ScriptedSink({ lingerMs: 1 });
   const done = Promise.withResolvers<void>();
   sink.deliveries.push(throwing(retryable()), failing({ "a-1": retryable() }));
@@ -357,7 +357,7 @@ Deno.test("works with the machine's clock, and leaves no timer of it", async () 
     kind: "scripted",
     sink,
     maxBatchSize: 50,
-    retry: { initial: 1, max: 2, maxAttempts: 10 },
+    retry: { initial: 1, max: 3_600_000, maxAttempts: 10 },
     queue: { maxEvents: 10, maxBytes: 1000 },
   }], {
     deadLetters: new DeadLetterRecords(),
@@ -369,8 +369,15 @@ Deno.test("works with the machine's clock, and leaves no timer of it", async () 
   dispatcher.enqueue(routerEvent("a", 1), [{ sink: 0, route: "all" }]);
   dispatcher.settle(1n);
   await done.promise;
-  sink.otherwise = throwing(retryable("an hour of waiting", 3_600_000));
+  const tried = Promise.withResolvers<void>();
+  sink.otherwise = () => {
+    tried.resolve();
+    throw retryable("an hour of waiting", 3_600_000);
+  };
   dispatcher.enqueue(routerEvent("a", 2), [{ sink: 0, route: "all" }]);
+  await tried.promise;
+  await turn();
+  assert.equal(dispatcher.states()[0]?.state, "retrying");
 });
 
 function fatalThrow(): Promise<never> {

@@ -64,6 +64,18 @@ Deno.test("waits as long as the far end asks for, up to the greatest wait", asyn
   assert.deepEqual(sink.takenIds, ["b-2", "a-1"]);
 });
 
+Deno.test("of several events that nothing was taken of, the longest wait asked for is the sink's", async () => {
+  const sink = new ScriptedSink();
+  sink.deliveries.push(failing({ "a-1": retryable("503"), "b-2": retryable("429", 5000) }));
+  await using delivery = new Delivery([sink]);
+  await delivery.start();
+  await delivery.send("a", "b");
+  await delivery.clock.advance(4999);
+  assert.equal(sink.batches.length, 1);
+  await delivery.clock.advance(1);
+  assert.equal(sink.taken.length, 2);
+});
+
 Deno.test("after a throw nothing goes out until the pause is over and the sink is connected again", async () => {
   const sink = new ScriptedSink();
   sink.deliveries.push(throwing(retryable("ECONNRESET")));

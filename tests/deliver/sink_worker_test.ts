@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
+import { routerEvent } from "../support/router_events.ts";
 import { Hold, ScriptedSink, throwing } from "../support/scripted_sink.ts";
 
 Deno.test("connects before it delivers, and delivers what was queued before the start", async () => {
@@ -132,6 +133,19 @@ Deno.test("a sink with one batch at once sees commit order, across outages too",
   await delivery.send(...keys);
   await delivery.clock.advance(10_000);
   assert.deepEqual(sink.takenIds, keys.map((key, index) => `${key}-${index + 1}`));
+});
+
+Deno.test("counts each type of a batch by itself", async () => {
+  await using delivery = new Delivery([new ScriptedSink()]);
+  await delivery.start();
+  for (const [n, type] of ["x", "x", "y", "x"].entries()) {
+    delivery.dispatcher.enqueue(routerEvent("a", n, { type }), [{ sink: 0, route: "r" }]);
+  }
+  await turn();
+  const counts = (await delivery.metrics.events.get()).values.map((
+    { labels, value },
+  ) => [labels.type, value]);
+  assert.deepEqual(Object.fromEntries(counts), { x: 3, y: 1 });
 });
 
 Deno.test("counts what is delivered by type, what is queued, and how long it took", async () => {
