@@ -75,7 +75,7 @@ export class Checkpoint {
     this.#newestMark = this.#confirmable = undefined;
   }
 
-  /** All events added so far may be confirmed as `lsn` once they are settled. An older mark than before is passed over. */
+  /** All events added so far may be confirmed as `lsn` once they are settled. An older mark changes nothing. */
   mark(lsn: Lsn): void {
     if (this.#newestMark !== undefined && lsn <= this.#newestMark) return;
     this.#newestMark = lsn;

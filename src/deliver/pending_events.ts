@@ -138,7 +138,7 @@ export class PendingEvents {
     else this.#lanes.delete(key);
   }
 
-  /** Gives a taken event back as its key's first one. Later events of the key are given back before. The key stays held. */
+  /** Gives a taken event back as the first of its key, which stays held. Later events of the key come back before it. */
   giveBack(event: QueuedEvent): void {
     const lane = this.#lanes.get(event.key);
     if (lane === undefined) throw new Error("Cannot give an event back: its key is not held");
