@@ -69,7 +69,7 @@ Deno.test("the demo shows all six types of events within ten seconds, and what i
   assert.equal(Number(events), Number(changes) + 1, "the demo's own changes, and the one from outside");
   for (const kind of ["Twin", "Relationship"]) {
     for (const action of ["Create", "Update", "Delete"]) {
-      await demo.shows(new RegExp(`\\d  [-+~] ${kind}\\.${action} `));
+      await demo.shows(new RegExp(`\\d +[-+~] ${kind}\\.${action} `));
       await demo.shows(new RegExp(`${kind}\\.${action} +[1-9]`));
     }
   }
