@@ -36,7 +36,10 @@ function* judgeServer({ server, role }: ServerFacts): Iterable<Finding> {
       remedy: "Upgrade it to PostgreSQL 14 or later.",
     };
   }
-  if (server.walLevel !== "logical") {
+  // From PostgreSQL 19 on the first logical slot raises the level by itself.
+  const isEnough = server.walLevel === "logical" ||
+    (server.walLevel === "replica" && server.version >= 190_000);
+  if (!isEnough) {
     yield {
       severity: "fatal",
       about: "server",

@@ -47,6 +47,14 @@ Deno.test("PostgreSQL before 14 is fatal", () => {
   assert.match(finding?.problem ?? "", /the server is PostgreSQL 13$/);
 });
 
+Deno.test("from PostgreSQL 19 on, wal_level = replica is enough", () => {
+  const severities = (walLevel: string, version: number) =>
+    judge(facts({ state: { walLevel, version } }), settings).map(({ severity }) => severity);
+  assert.deepEqual(severities("replica", 180_004), ["fatal"]);
+  assert.deepEqual(severities("replica", 190_000), []);
+  assert.deepEqual(severities("minimal", 190_000), ["fatal"]);
+});
+
 Deno.test("a standby may be promoted, and is waited for", () => {
   const [finding] = judge(facts({ state: { isStandby: true } }), settings);
   assert.equal(finding?.severity, "transient");

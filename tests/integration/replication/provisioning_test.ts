@@ -35,6 +35,9 @@ for (const version of [15, 18] as const) {
       await sql`SELECT to_jsonb(s) AS slot FROM pg_replication_slots s WHERE slot_name = ${slot}`;
     assert.equal(made?.slot.plugin, "pgoutput");
     assert.equal(made?.slot.database, database.name);
+    const [order] = await sql`SELECT age(p.xmin) > age(s.catalog_xmin) AS first
+      FROM pg_publication p, pg_replication_slots s`;
+    assert.equal(order?.first, true, "the publication was there before the slot");
     assert.equal(made?.slot.failover, version >= 17 ? true : undefined);
 
     await sql`INSERT INTO public.elsewhere VALUES (1)`;
