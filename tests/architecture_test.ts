@@ -10,7 +10,7 @@ interface Edge {
   readonly to: string;
 }
 
-/** Every import between files of the repository, as the module graph of main.ts and the sinks has them. */
+/** Every import of a file that the program is made of. */
 async function importEdges(): Promise<Edge[]> {
   const { stdout, success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "main.ts"],
@@ -26,13 +26,12 @@ async function importEdges(): Promise<Edge[]> {
   const edges: Edge[] = [];
   for (const module of graph.modules) {
     if (!module.specifier.startsWith("file:")) continue;
+    const from = relativeToRoot(fromFileUrl(module.specifier));
+    if (!/^(main\.ts$|src\/|sinks\/)/.test(from)) continue;
     for (const dependency of module.dependencies ?? []) {
       const target = dependency.code?.specifier ?? dependency.type?.specifier;
       if (!target?.startsWith("file:")) continue;
-      edges.push({
-        from: relativeToRoot(fromFileUrl(module.specifier)),
-        to: relativeToRoot(fromFileUrl(target)),
-      });
+      edges.push({ from, to: relativeToRoot(fromFileUrl(target)) });
     }
   }
   return edges;
@@ -41,9 +40,8 @@ async function importEdges(): Promise<Edge[]> {
 function isAllowed({ from, to }: Edge): boolean {
   const [fromTop, fromFolder = ""] = from.split("/");
   const [toTop, toFolder = ""] = to.split("/");
-  if (toTop === "tests" || toTop === "demo" || toTop === "bench") return false;
-  if (to === "deno.json") return true; // the version
-  if (fromTop === "main.ts") return true;
+  if (from === "main.ts" || to === "deno.json") return true; // deno.json has the version
+  if (toTop !== "src" && toTop !== "sinks") return false;
   if (fromTop === "sinks" && fromFolder !== "registry.ts") {
     return to.startsWith("src/sink/") || to.startsWith(`sinks/${fromFolder}/`);
   }

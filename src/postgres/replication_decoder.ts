@@ -17,6 +17,11 @@ export class ReplicationDecoder {
     this.#decoder = new PgoutputDecoder(interesting && { wants: (oid) => assembler.wants(oid) });
   }
 
+  /** Whether more of a transaction is to come: then nothing but its own end may be confirmed. */
+  get isInTransaction(): boolean {
+    return this.#assembler.isInTransaction;
+  }
+
   /**
    * Takes payloads of XLogData messages, in order and however they are divided, and appends to `out` what follows from
    * them. Throws nothing but a `ProtocolError`; `out` then has all that came before.

@@ -31,6 +31,11 @@ export class TransactionAssembler {
     this.#relations = new RelationCache(interesting);
   }
 
+  /** Whether a transaction has begun and not ended; streamed ones do not count until they commit. */
+  get isInTransaction(): boolean {
+    return this.#transaction !== undefined;
+  }
+
   /** Whether the next row message, when it is of this relation, may matter; if not, a `SkippedRow` does for it. */
   wants(relationOid: number): boolean {
     return (this.#block?.relations ?? this.#relations).wants(relationOid);

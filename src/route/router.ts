@@ -18,6 +18,7 @@ export interface Target {
 
 /** An event and the sinks that get it. */
 export interface RoutedEvent {
+  readonly kind: "event";
   readonly event: RouterEvent;
   readonly targets: readonly Target[];
 }
@@ -51,9 +52,11 @@ export class Router {
   }
 
   /** Appends to `out` the events that somebody gets, in order. */
-  route(change: TwinChange | Gap, out: RoutedEvent[]): void {
+  route(change: TwinChange | Gap, out: { push(event: RoutedEvent): unknown }): void {
     for (const { format, options, targets } of this.#renderings) {
-      for (const event of this.#factory.eventsOf(change, format, options)) out.push({ event, targets });
+      for (const event of this.#factory.eventsOf(change, format, options)) {
+        out.push({ kind: "event", event, targets });
+      }
     }
   }
 }

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
-import { until } from "../support/until.ts";
 
 const ROWS = 500_000;
 const MEMORY = 200 * 1024 * 1024;
@@ -20,16 +19,7 @@ Deno.test("a transaction of 500,000 rows passes with flat memory", async () => {
     SELECT ('{"n": ' || i || ', "$dtId": "room-' || i || '", "$metadata": {"$model": "dtmi:example:Room;1"}, "Temperature": '
       || i || '.0}')::ag_catalog.agtype
     FROM generate_series(1, ${ROWS}) i`;
-  const [written] = await database.sql<{ lsn: string }[]>`SELECT pg_current_wal_lsn()::text AS lsn`;
-  await until(
-    async () => {
-      const [slot] = await database.sql<{ confirmed: boolean }[]>`
-      SELECT confirmed_flush_lsn >= ${written?.lsn ?? ""}::pg_lsn AS confirmed FROM pg_replication_slots`;
-      return slot?.confirmed ?? false;
-    },
-    "the slot to confirm the transaction",
-    120_000,
-  );
+  await database.untilConfirmed();
   const peak = await router.peakResidentBytes();
   assert(peak < MEMORY, `${Math.round(peak / 1024 / 1024)} MB were resident`);
   assert.equal(await router.stop(), 0);

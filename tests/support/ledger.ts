@@ -22,7 +22,6 @@ type Entry = string;
  * Transactions have several changes, some are rolled back, some have savepoints that are.
  */
 export class Ledger {
-  readonly lastTwin = "the-last-twin";
   readonly #sql: Sql;
   readonly #random: SeededRandom;
   /** By twin: its committed changes in order. */
@@ -41,29 +40,24 @@ export class Ledger {
     for (let i = 0; i < transactions; i++) await this.#transaction();
   }
 
-  /** Writes a twin whose create event can be waited for. */
-  async writeLast(): Promise<void> {
-    await this.#change(this.#sql, this.lastTwin, this.#present, this.#entries);
-  }
-
   async #transaction(): Promise<void> {
     const present = new Set(this.#present);
     const entries = new Map<string, Entry[]>();
     const twins = Array.from({ length: 1 + this.#random.below(5) }, () => `twin-${this.#random.below(12)}`);
-    const outcome = this.#random.next();
+    const outcome = this.#random.below(10);
     const rollback = new Error("rolled back on purpose");
     try {
       await this.#sql.begin(async (sql) => {
         // A twin changes once in a transaction: runs of changes of one row are merged into one event.
         for (const twin of new Set(twins)) await this.#change(sql, twin, present, entries);
-        if (outcome < 0.2) {
+        if (outcome < 2) {
           await sql.savepoint(async (nested) => {
             await this.#change(nested, "never-there", new Set(), new Map());
             throw rollback;
           }).catch((error) => {
             if (error !== rollback) throw error;
           });
-        } else if (outcome < 0.3) throw rollback;
+        } else if (outcome < 3) throw rollback;
       });
     } catch (error) {
       if (error !== rollback) throw error;
@@ -91,7 +85,7 @@ export class Ledger {
       await sql`INSERT INTO digitaltwins."Twin" (properties) VALUES (${properties})`;
       present.add(twin);
       entry = `Create ${n}`;
-    } else if (this.#random.next() < 0.2) {
+    } else if (this.#random.below(5) === 0) {
       await sql`DELETE FROM digitaltwins."Twin" WHERE properties::text LIKE ${identity}`;
       present.delete(twin);
       entry = "Delete";

@@ -1,6 +1,7 @@
 import postgres, { type Sql } from "postgres";
 import { createAgeShape, createEdgeLabel, createGraph, createVertexLabel } from "../../demo/age_shape.ts";
 import { type PostgresOptions, type PostgresServer, startPostgres } from "../../demo/embedded_postgres.ts";
+import { until } from "./until.ts";
 
 /** A real PostgreSQL that holds the graph `digitaltwins` with the labels `Twin`, `Model` and `contains`. */
 export class TwinDatabase implements AsyncDisposable {
@@ -27,6 +28,21 @@ export class TwinDatabase implements AsyncDisposable {
       await database[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Resolves once the router's slot has confirmed everything that is written now. */
+  async untilConfirmed(timeoutMs = 120_000): Promise<void> {
+    const [written] = await this.sql<{ lsn: string }[]>`SELECT pg_current_wal_lsn()::text AS lsn`;
+    const lsn = written?.lsn ?? "";
+    await until(
+      async () => {
+        const slots = await this.sql<{ confirmed: boolean }[]>`
+        SELECT confirmed_flush_lsn >= ${lsn}::pg_lsn AS confirmed FROM pg_replication_slots`;
+        return slots.length > 0 && slots.every(({ confirmed }) => confirmed);
+      },
+      `the slot to confirm ${lsn}`,
+      timeoutMs,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,157 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import manifest from "./deno.json" with { type: "json" };
+import { sinkKinds } from "./sinks/registry.ts";
+import { runRouter } from "./src/app.ts";
+import { check } from "./src/check.ts";
+import type { Configuration } from "./src/config/configuration.ts";
+import { loadConfiguration } from "./src/config/load_configuration.ts";
+import { duration, integer } from "./src/config/values.ts";
+import { configureLogging } from "./src/observe/log_setup.ts";
+import { resolveConnectionOptions } from "./src/postgres/connection_string.ts";
+import { setUp } from "./src/setup.ts";
+
+const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital twin graph as CloudEvents
+
+Usage: twinrouter [COMMAND] [OPTIONS]
+
+Commands:
+  run      Route until told to stop (the default)
+  check    Try the configuration, the database and every sink, and report all problems
+  demo     A building in an embedded PostgreSQL, its changes arriving as events
+
+Options:
+  --config FILE   The configuration (default: $TWINROUTER_CONFIG, else ./events.yaml)
+  --for TIME      demo: end after this time, such as 10s
+  --seed NUMBER   demo: repeat what goes on
+  --help, --version
+
+Exit codes: 0 clean stop, 1 failure, 2 wrong use.
+`;
+
+const OPTIONS = {
+  config: { type: "string" },
+  for: { type: "string" },
+  seed: { type: "string" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean", short: "V" },
+} as const satisfies ParseArgsConfig["options"];
+
+type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
+/** Wrong use of the command line. */
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** What each command does; resolves to the exit code. */
+const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) => Promise<number>>> = {
+  run: (options, signal) => route(configurationFile(options), signal),
+
+  async check(options, signal) {
+    const configuration = readConfiguration(configurationFile(options));
+    await using _logging = configureLogging({ secrets: configuration.secrets, level: "off" });
+    const troubles = await check(await setUp(configuration, sinkKinds, Deno.env.toObject()), signal);
+    for (const { severity, text } of troubles) print(Deno.stderr, `${severity}: ${text}\n`);
+    const problems = troubles.filter(({ severity }) => severity === "problem").length;
+    if (problems === 0) {
+      print(Deno.stdout, `No problems: ${configuration.sinks.length} sinks and the database\n`);
+    }
+    return problems === 0 ? 0 : 1;
+  },
+
+  async demo(options, signal) {
+    const forMs = readOption("for", options.for, duration({ min: 1 }));
+    const seed = readOption("seed", options.seed, integer({ min: 0 }));
+    // No literal: neither the demo nor a PostgreSQL belongs into a compiled program.
+    const { runDemo } = await import(["./demo", "mod.ts"].join("/")) as typeof import("./demo/mod.ts");
+    await runDemo({
+      signal,
+      ...(forMs !== undefined && { forMs }),
+      ...(seed !== undefined && { seed }),
+      runRouter: async (file, stop) => void await route(file, stop, "warn"),
+    });
+    return 0;
+  },
+};
+
+async function route(file: string, signal: AbortSignal, level?: "warn"): Promise<number> {
+  const configuration = readConfiguration(file);
+  await using _logging = configureLogging({ secrets: configuration.secrets, ...(level && { level }) });
+  await runRouter(await setUp(configuration, sinkKinds, Deno.env.toObject()), signal);
+  return 0;
+}
+
+function configurationFile({ config }: Options): string {
+  return config ?? (Deno.env.get("TWINROUTER_CONFIG") || "./events.yaml");
+}
+
+function readConfiguration(file: string): Configuration {
+  return loadConfiguration(file, {
+    kinds: sinkKinds,
+    checkConnection: (connection) => void resolveConnectionOptions(connection, Deno.env.toObject()),
+  });
+}
+
+/** An option's value as its schema reads it. */
+function readOption(
+  name: string,
+  written: string | undefined,
+  schema: {
+    safeParse(value: unknown): { data?: number; error?: { issues: readonly { message: string }[] } };
+  },
+): number | undefined {
+  if (written === undefined) return undefined;
+  const { data, error } = schema.safeParse(written);
+  if (error) throw new UsageError(`--${name}: ${error.issues[0]?.message ?? "is wrong"}`);
+  return data;
+}
+
+function readCommandLine(args: string[]): { readonly command: string; readonly options: Options } {
+  try {
+    const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+    const [command = "run", ...more] = positionals;
+    if (!Object.hasOwn(COMMANDS, command)) throw new UsageError(`There is no command '${command}'`);
+    if (more.length > 0) throw new UsageError(`'${more[0]}' is one word too many`);
+    return { command, options: values };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** Aborts at the first SIGINT or SIGTERM; a second one ends the process as it is. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    controller.abort(new DOMException("The router was told to stop", "AbortError"));
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
+  return controller.signal;
+}
+
+function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes: Uint8Array = new TextEncoder().encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+}
+
+/** Resolves to the exit code. */
+async function main(args: string[]): Promise<number> {
+  try {
+    const { command, options } = readCommandLine(args);
+    if (options.help) return print(Deno.stdout, USAGE), 0;
+    if (options.version) return print(Deno.stdout, `${manifest.version}\n`), 0;
+    return await COMMANDS[command]?.(options, stopSignal()) ?? 2;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof UsageError) {
+      print(Deno.stderr, `${message}\n\n${USAGE}`);
+      return 2;
+    }
+    print(Deno.stderr, `${message}\n`);
+    return 1;
+  }
+}
+
+Deno.exit(await main(Deno.args));

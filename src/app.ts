@@ -1,0 +1,181 @@
+import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
+import { Dispatcher } from "./deliver/dispatcher.ts";
+import type { SinkState } from "./deliver/sink_settings.ts";
+import { EventFactory } from "./event/event_factory.ts";
+import { defaultEventSource } from "./event/event_source.ts";
+import { Health, type PartState } from "./observe/health.ts";
+import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
+import { logOf } from "./observe/log.ts";
+import { Metrics } from "./observe/metrics.ts";
+import { Redaction } from "./observe/redaction.ts";
+import { ReplicationDecoder } from "./postgres/replication_decoder.ts";
+import { ReplicationStream } from "./postgres/replication_stream.ts";
+import type { Replicated } from "./postgres/row_change.ts";
+import type { Connected } from "./postgres/stream_chunk.ts";
+import { type RoutedEvent, Router } from "./route/router.ts";
+import type { Setup } from "./setup.ts";
+import { ReplayGuard } from "./twin/replay_guard.ts";
+import type { TwinItem } from "./twin/twin_change.ts";
+import { TwinChanges } from "./twin/twin_changes.ts";
+
+/**
+ * The whole way of the data, from the WAL to the sinks and the position back:
+ *
+ *     stream ─ bytes → decode ─ committed rows → toTwins ─ changes → toEvents ─ events → dispatcher → sinks
+ *       └────────────────── confirm(lsn) ← all that every sink has settled ──────────────────┘
+ *
+ * Each stage is an async iterator over arrays, one for each read of the socket. Nothing runs ahead: when a sink's queue
+ * is full, `room` waits, nobody reads, and PostgreSQL keeps the rest. Resolves when `signal` has aborted and what was
+ * under way has been delivered, or `shutdownTimeout` is over.
+ */
+export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void> {
+  const { configuration, replication, sinks } = setup;
+  const metrics = new Metrics();
+  await using stream = new ReplicationStream(replication, { metrics, log: logOf("replication") });
+  await using dispatcher = new Dispatcher(sinks, {
+    deadLetters: new DeadLetterFile(configuration.deadLetterFile),
+    metrics,
+    onConfirmable: (lsn) => stream.confirm(lsn),
+  });
+  metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
+  await using _http = serveHealth(setup, stream, dispatcher, metrics);
+  dispatcher.start();
+
+  const rows = decode(stream, signal);
+  const changes = toTwins(rows, stream, replication.graphs, metrics);
+  const events = toEvents(changes, setup);
+  try {
+    for await (const items of events) {
+      for (const item of items) {
+        switch (item.kind) {
+          case "event": {
+            const room = dispatcher.room(signal);
+            if (room) await room;
+            dispatcher.enqueue(item.event, item.targets);
+            break;
+          }
+          case "settle":
+            dispatcher.settle(item.lsn);
+            break;
+          case "connected":
+            if (!item.sameTimelineAsBefore) dispatcher.forgetMarks();
+            break;
+          default:
+            item satisfies never;
+        }
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
+}
+
+/** pgoutput's bytes → rows of committed transactions. A keepalive between transactions is a position to confirm. */
+async function* decode(
+  stream: ReplicationStream,
+  signal: AbortSignal,
+): AsyncGenerator<readonly (Replicated | Connected)[]> {
+  let decoder = new ReplicationDecoder();
+  for await (const chunk of stream.messages(signal)) {
+    switch (chunk.kind) {
+      case "connected":
+        decoder = new ReplicationDecoder();
+        yield [chunk];
+        break;
+      case "payloads": {
+        const rows: Replicated[] = [];
+        try {
+          decoder.decode(chunk.payloads, rows);
+        } catch (error) {
+          throw error;
+        }
+        yield rows;
+        break;
+      }
+      case "keepalive":
+        if (!decoder.isInTransaction) yield [{ kind: "settle", lsn: chunk.walEnd, endsTransaction: false }];
+        break;
+      default:
+        chunk satisfies never;
+    }
+  }
+}
+
+/** Rows → changes of twins, relationships and models, each of them once however often the server sends it. */
+async function* toTwins(
+  batches: AsyncIterable<readonly (Replicated | Connected)[]>,
+  stream: ReplicationStream,
+  graphs: readonly string[] | undefined,
+  metrics: Metrics,
+): AsyncGenerator<readonly (TwinItem | Connected)[]> {
+  const twins = new TwinChanges({
+    metrics,
+    ...(graphs && { graphs }),
+    onCatalogChange: () => stream.labelsChanged(),
+  });
+  const guard = new ReplayGuard();
+  for await (const rows of batches) {
+    const items: TwinItem[] = [];
+    for (const row of rows) {
+      if (row.kind === "connected") {
+        guard.restart(row.sameTimelineAsBefore);
+        yield [row];
+      } else twins.push(row, items);
+    }
+    yield items.filter((item) => item.kind === "settle" || guard.admits(item.transaction));
+  }
+}
+
+/** Changes → events, with the sinks that get each. */
+async function* toEvents(
+  batches: AsyncIterable<readonly (TwinItem | Connected)[]>,
+  setup: Setup,
+): AsyncGenerator<readonly (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[]> {
+  let router: Router | undefined;
+  for await (const changes of batches) {
+    const items: (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[] = [];
+    for (const change of changes) {
+      if (change.kind === "change" || change.kind === "gap") {
+        router?.route(change, items);
+        continue;
+      }
+      items.push(change);
+      if (change.kind === "connected") router ??= new Router(setup.routes, eventFactory(setup, change));
+    }
+    yield items;
+  }
+}
+
+function eventFactory({ configuration, replication }: Setup, connected: Connected): EventFactory {
+  const { systemIdentifier, database } = connected;
+  const severalGraphs = false;
+  const source = configuration.eventSource ??
+    defaultEventSource(replication.connection.hosts[0]?.host ?? "localhost", database);
+  return new EventFactory({ source, systemIdentifier, database, severalGraphs });
+}
+
+function serveHealth(
+  { configuration }: Setup,
+  stream: ReplicationStream,
+  dispatcher: Dispatcher,
+  metrics: Metrics,
+): HttpServer | undefined {
+  if (!configuration.http) return undefined;
+  const sinks = dispatcher.states().map((state, index) => () =>
+    sinkPart(dispatcher.states()[index] ?? state)
+  );
+  const health = new Health([() => stream.health(), ...sinks], new Redaction(configuration.secrets));
+  return startHttpServer({ ...configuration.http, health, metrics });
+}
+
+function sinkPart({ name, kind, state, since, lastError, queuedEvents, queuedBytes }: SinkState): PartState {
+  return {
+    name: `sink.${name}`,
+    ready: state === "connected",
+    state,
+    since,
+    ...(lastError !== undefined && { detail: lastError }),
+    facts: { kind, queuedEvents, queuedBytes },
+  };
+}

@@ -1,0 +1,52 @@
+import type { SinkSettings } from "./deliver/sink_settings.ts";
+import { checkSource } from "./postgres/source.ts";
+import type { ReplicationSettings } from "./postgres/replication_settings.ts";
+import type { Setup } from "./setup.ts";
+
+/** How long the database and each sink get, in milliseconds. */
+const PATIENCE = 20_000;
+
+/** Something that stands in the way of routing, or will, as a line for people. */
+export interface Trouble {
+  /** A warning does not keep the router from starting. */
+  readonly severity: "problem" | "warning";
+  readonly text: string;
+}
+
+/** Looks at the database and reaches every sink, all at once; changes nothing, sends no event. */
+export async function check(setup: Setup, signal: AbortSignal): Promise<readonly Trouble[]> {
+  const troubles = await Promise.all([
+    checkDatabase(setup.replication, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)])),
+    ...setup.sinks.map((sink) => checkSink(sink, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]))),
+  ]);
+  return troubles.flat();
+}
+
+async function checkDatabase(
+  settings: ReplicationSettings,
+  signal: AbortSignal,
+): Promise<readonly Trouble[]> {
+  try {
+    const findings = await checkSource(settings, signal);
+    return findings.map(({ severity, problem, remedy }) => ({
+      severity: severity === "warning" ? "warning" : "problem",
+      text: `Database: ${problem}. ${remedy}`,
+    }));
+  } catch (error) {
+    return [{ severity: "problem", text: `Database: ${messageOf(error)}` }];
+  }
+}
+
+async function checkSink({ name, sink }: SinkSettings, signal: AbortSignal): Promise<readonly Trouble[]> {
+  try {
+    await using connecting = sink;
+    await connecting.connect(signal);
+    return [];
+  } catch (error) {
+    return [{ severity: "problem", text: `Sink ${name}: ${messageOf(error)}` }];
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
