@@ -1,7 +1,7 @@
 import { JsonText, type MemberDifference } from "../twin/json_text.ts";
 import type { Entity } from "../twin/twin_change.ts";
 import { JsonPatch, memberPath } from "./json_patch.ts";
-import { addMetadata, patchMetadata, writtenProperties } from "./metadata_patch.ts";
+import { addMetadata, metadataOf, patchMetadata, writtenProperties } from "./metadata_patch.ts";
 import { DEEPEST, isServiceMade, valueText } from "./service_made.ts";
 
 /**
@@ -59,19 +59,19 @@ class BodyPatch {
 
   compare(before: JsonText, after: JsonText): void {
     let members = after.differencesFrom(before);
-    const written = this.#entity === "twin" ? writtenProperties(before, after) : [];
+    const written = this.#writtenProperties(members);
     if (!written.every((property) => members.some(({ key }) => key === property))) {
       members = after.differencesFrom(before, written);
     }
     /** Of what the patch writes again, the old `$metadata` is gone. */
     const rewritten: string[] = [];
     for (const member of members) {
-      if (this.#isLeftOut(member.key)) continue;
+      const { key, before, after } = member;
+      if (this.#isLeftOut(key)) continue;
       const size = this.#patch.size;
       this.#member("", member, 0);
-      const { key, before, after } = member;
       if (this.#patch.size > size || !before || !after) continue;
-      if (written.includes(key) || (this.#entity === "twin" && writtenProperties(before, after).length > 0)) {
+      if (written.includes(key) || this.#writtenProperties(member.within).length > 0) {
         this.#patch.replace(memberPath("", key), this.#text(after));
         rewritten.push(key);
       }
@@ -81,17 +81,23 @@ class BodyPatch {
         this.#metadataWithin(memberPath("", key), before, after, rewritten.includes(key), 0);
       }
     }
-    const metadata = members.find(({ key }) => key === "$metadata");
+    const metadata = metadataOf(members);
     if (metadata) this.#metadata("", metadata, false, this.#entity === "twin");
   }
 
-  #member(parent: string, { key, before, after }: MemberDifference, depth: number): void {
+  /** Only twins say when a property was written. */
+  #writtenProperties(members: readonly MemberDifference[]): readonly string[] {
+    return this.#entity === "twin" ? writtenProperties(members) : [];
+  }
+
+  #member(parent: string, member: MemberDifference, depth: number): void {
+    const { key, before, after } = member;
     const path = memberPath(parent, key);
     if (!after) this.#patch.remove(path);
     else if (!before) this.#patch.add(path, this.#text(after));
     else if (before.kind === "object" && after.kind === "object" && depth < DEEPEST) {
-      for (const member of after.differencesFrom(before)) {
-        if (!isServiceMade(member.key, this.#includeMetadata)) this.#member(path, member, depth + 1);
+      for (const inner of member.within) {
+        if (!isServiceMade(inner.key, this.#includeMetadata)) this.#member(path, inner, depth + 1);
       }
     } else if (!after.equals(before)) this.#patch.replace(path, this.#text(after));
   }
@@ -105,9 +111,8 @@ class BodyPatch {
     depth: number,
   ): void {
     if (after.kind !== "object" || depth === DEEPEST) return;
-    const base = before?.kind === "object" ? before : EMPTY;
-    const isNew = isGone || base === EMPTY;
-    for (const member of after.differencesFrom(base)) {
+    const isNew = isGone || before?.kind !== "object";
+    for (const member of after.differencesFrom(before?.kind === "object" ? before : EMPTY)) {
       if (member.key === "$metadata") this.#metadata(path, member, isNew, false);
       else if (member.after) {
         this.#metadataWithin(memberPath(path, member.key), member.before, member.after, isNew, depth + 1);
@@ -124,7 +129,12 @@ class BodyPatch {
     const path = memberPath(parent, member.key);
     const { before, after = EMPTY } = member;
     if (isGone || before?.kind !== "object") addMetadata(this.#patch, path, before, after, withModel);
-    else patchMetadata(this.#patch, path, after.differencesFrom(before), withModel);
+    else {patchMetadata(
+        this.#patch,
+        path,
+        member.after ? member.within : EMPTY.differencesFrom(before),
+        withModel,
+      );}
   }
 
   #isLeftOut(key: string): boolean {

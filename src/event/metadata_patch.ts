@@ -6,44 +6,49 @@ import { DEEPEST } from "./service_made.ts";
  * The properties of a twin or component that were written, with whatever value: a member of `$metadata` that is an
  * object with a `lastUpdateTime` speaks of the property of its name, and that time moved.
  */
-export function writtenProperties(before: JsonText, after: JsonText): readonly string[] {
-  const old = before.get("$metadata");
-  const metadata = after.get("$metadata");
-  if (old?.kind !== "object" || metadata?.kind !== "object") return [];
-  const properties: string[] = [];
-  for (const { key, before, after } of metadata.differencesFrom(old)) {
-    const was = before?.get("lastUpdateTime");
-    const is = after?.get("lastUpdateTime");
-    if (was && is && !is.equals(was)) properties.push(key);
-  }
-  return properties;
+export function writtenProperties(members: readonly MemberDifference[]): readonly string[] {
+  const metadata = metadataOf(members);
+  return metadata ? metadata.within.filter(isLaterEntry).map(({ key }) => key) : [];
 }
 
-/** Adds to the patch what remains of a `$metadata` at `path`, whose differences are given. */
+/** Of the members of a body or component. */
+export function metadataOf(members: readonly MemberDifference[]): MemberDifference | undefined {
+  for (const member of members) if (member.key === "$metadata") return member;
+  return undefined;
+}
+
+function isLaterEntry({ within }: MemberDifference): boolean {
+  return within.some(({ key, before, after }) =>
+    key === "lastUpdateTime" && before !== undefined && after !== undefined && !after.equals(before)
+  );
+}
+
+/** Adds to the patch what remains of a `$metadata` at `path`, which was an object and is one. */
 export function patchMetadata(
   patch: JsonPatch,
   path: string,
-  differences: readonly MemberDifference[],
+  members: readonly MemberDifference[],
   withModel: boolean,
   depth = 0,
 ): void {
-  for (const { key, before, after } of differences) {
-    const member = memberPath(path, key);
-    if (isToldOf(key, after ?? before, withModel)) {
-      if (!after) { if (key === "$model") patch.remove(member); }
-      else if (!before) patch.add(member, after.toString());
-      else if (!after.equals(before)) patch.replace(member, after.toString());
+  for (const member of members) {
+    const { key, before, after } = member;
+    if (remains(key, after ?? before, withModel)) {
+      const target = memberPath(path, key);
+      if (!before) patch.add(target, `${after}`);
+      else if (after && !after.equals(before)) patch.replace(target, `${after}`);
+      else if (!after && key === "$model") patch.remove(target);
     } else if (after?.kind === "object" && depth < DEEPEST) {
-      if (before?.kind === "object") {
-        patchMetadata(patch, member, after.differencesFrom(before), false, depth + 1);
-      } else addMetadata(patch, member, undefined, after, false);
+      const target = memberPath(path, key);
+      if (before?.kind === "object") patchMetadata(patch, target, member.within, false, depth + 1);
+      else addMetadata(patch, target, undefined, after, false);
     }
   }
 }
 
 /**
- * The same where there is no `$metadata` at `path` that the patch could change: one `add` of what remains of the new
- * one. `before` is what it was nevertheless, and says which times moved.
+ * The same where the patched body has no object at `path`: one `add` of what remains of the new one. `before` is what it
+ * was nevertheless, and says which times moved.
  */
 export function addMetadata(
   patch: JsonPatch,
@@ -52,8 +57,8 @@ export function addMetadata(
   after: JsonText,
   withModel: boolean,
 ): void {
-  const remains = remainder(before, after, withModel, 0);
-  if (remains !== undefined) patch.add(path, remains);
+  const text = remainder(before, after, withModel, 0);
+  if (text !== undefined) patch.add(path, text);
 }
 
 function remainder(
@@ -66,15 +71,17 @@ function remainder(
   const members: string[] = [];
   for (const [key, value] of after.members()) {
     const was = before?.get(key);
-    const text = isToldOf(key, value, withModel)
-      ? (was && value.equals(was) ? undefined : value.toString())
-      : remainder(was, value, false, depth + 1);
+    const text = !remains(key, value, withModel)
+      ? remainder(was, value, false, depth + 1)
+      : was && value.equals(was)
+      ? undefined
+      : `${value}`;
     if (text !== undefined) members.push(`${JSON.stringify(key)}:${text}`);
   }
   return members.length > 0 ? `{${members.join(",")}}` : undefined;
 }
 
-/** A `sourceTime` that is an object speaks of a property of that name. */
-function isToldOf(key: string, value: JsonText | undefined, withModel: boolean): boolean {
+/** Of `$metadata`, patches keep the twin's model and every `sourceTime`; an object of that name is a property's entry. */
+function remains(key: string, value: JsonText | undefined, withModel: boolean): boolean {
   return (withModel && key === "$model") || (key === "sourceTime" && value?.kind !== "object");
 }

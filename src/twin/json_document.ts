@@ -6,13 +6,7 @@ export interface JsonDocument {
   readonly index: JsonIndex;
 }
 
-/** A member's value in one object and in another: a node each, or `NONE`. */
-export interface NodePair {
-  readonly key: string;
-  readonly before: number;
-  readonly after: number;
-}
-
+/** No node. */
 export const NONE = -1;
 
 export function beginOf({ index }: JsonDocument, node: number): number {
@@ -46,9 +40,14 @@ export function isKey(document: JsonDocument, node: number, key: string): boolea
   const begin = beginOf(document, node) + 1;
   const length = endOf(document, node) - 1 - begin;
   if (length < key.length) return false;
-  if (length === key.length) return document.text.startsWith(key, begin);
+  if (length === key.length) return document.text.substring(begin, begin + length) === key;
   // A longer notation may be the same key, escaped.
   return keyAt(document, node) === key;
+}
+
+function isOneOf(document: JsonDocument, node: number, keys: readonly string[]): boolean {
+  for (const key of keys) if (isKey(document, node, key)) return true;
+  return false;
 }
 
 /** The value of an object's member. */
@@ -63,49 +62,50 @@ export function findMember(document: JsonDocument, object: number, key: string):
 }
 
 /**
- * The members of two objects that are not written alike: those of `object` in its order, then those that only `other`
- * has. Members named in `alsoAlike` are among them if both have them, even when written alike.
+ * Finds the members of two objects that are not written alike: those of `object` in its order, then those that only
+ * `other` has. `found` is told the key, and the value's nodes in both, or `NONE`. Members named in `alsoAlike` are found
+ * if both have them, even when written alike.
  */
-export function differences(
+export function findDifferences(
   document: JsonDocument,
   object: number,
   otherDocument: JsonDocument,
   other: number,
   alsoAlike: readonly string[],
-): NodePair[] {
-  const pairs: NodePair[] = [];
+  found: (key: string, node: number, otherNode: number) => void,
+): void {
   const behind = nodeBehind(document, object);
   const otherBehind = nodeBehind(otherDocument, other);
   // Mostly both have the same keys in the same order, and two cursors meet them. Once they part, a map finds the others.
-  let cursor = firstWithin(other);
+  let otherKey = firstWithin(other);
   let rest: Map<string, number> | undefined;
-  for (let node = firstWithin(object); node < behind;) {
-    const after = firstWithin(node);
-    const isInStep = rest === undefined && cursor < otherBehind;
-    let before = firstWithin(cursor);
+  for (let keyNode = firstWithin(object); keyNode < behind;) {
+    const value = firstWithin(keyNode);
+    const otherValue = firstWithin(otherKey);
+    const isInStep = rest === undefined && otherKey < otherBehind;
     if (
-      isInStep && isSameText(document, node, after, otherDocument, cursor, before) &&
-      !alsoAlike.some((key) => isKey(document, node, key))
+      isInStep && isSameText(document, keyNode, value, otherDocument, otherKey, otherValue) &&
+      !isOneOf(document, keyNode, alsoAlike)
     ) {
-      cursor = nodeBehind(otherDocument, before);
+      otherKey = nodeBehind(otherDocument, otherValue);
     } else {
-      const key = keyAt(document, node);
-      if (isInStep && isKey(otherDocument, cursor, key)) {
-        cursor = nodeBehind(otherDocument, before);
-        pairs.push({ key, before, after });
+      const key = keyAt(document, keyNode);
+      if (isInStep && isKey(otherDocument, otherKey, key)) {
+        otherKey = nodeBehind(otherDocument, otherValue);
+        found(key, value, otherValue);
       } else {
-        rest ??= valuesByKey(otherDocument, cursor, otherBehind);
-        before = rest.get(key) ?? NONE;
+        rest ??= valuesByKey(otherDocument, otherKey, otherBehind);
+        const counterpart = rest.get(key) ?? NONE;
         rest.delete(key);
-        const isAlike = before !== NONE && isSameText(document, after, after, otherDocument, before, before);
-        if (!isAlike || alsoAlike.includes(key)) pairs.push({ key, before, after });
+        const isAlike = counterpart !== NONE &&
+          isSameText(document, value, value, otherDocument, counterpart, counterpart);
+        if (!isAlike || alsoAlike.includes(key)) found(key, value, counterpart);
       }
     }
-    node = nodeBehind(document, after);
+    keyNode = nodeBehind(document, value);
   }
-  rest ??= cursor < otherBehind ? valuesByKey(otherDocument, cursor, otherBehind) : undefined;
-  if (rest) { for (const [key, before] of rest) pairs.push({ key, before, after: NONE }); }
-  return pairs;
+  rest ??= otherKey < otherBehind ? valuesByKey(otherDocument, otherKey, otherBehind) : undefined;
+  rest?.forEach((counterpart, key) => found(key, NONE, counterpart));
 }
 
 /** Whether what stands from one node's begin to another's end is the same text in both documents. */

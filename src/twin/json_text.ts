@@ -1,6 +1,6 @@
 import {
   beginOf,
-  differences,
+  findDifferences,
   findMember,
   firstWithin,
   type JsonDocument,
@@ -24,13 +24,6 @@ export class JsonTextError extends Error {
     super(`Cannot read JSON: the text breaks off or goes wrong at offset ${offset}`);
     this.offset = offset;
   }
-}
-
-/** A member that is not written alike in two objects; `before` is absent for an added one, `after` for a removed one. */
-export interface MemberDifference {
-  readonly key: string;
-  readonly before?: JsonText;
-  readonly after?: JsonText;
 }
 
 /**
@@ -171,20 +164,49 @@ export class JsonText {
 
   /**
    * The members of two objects that are not written alike: this one's in its order, then those that only `other` has.
-   * Members named in `alsoAlike` are among them if both have them, even when written alike.
+   * Members named in `alsoAlike` are among them if both have them, even when written alike. None for anything else.
    */
-  differencesFrom(other: JsonText, alsoAlike: readonly string[] = NO_KEYS): MemberDifference[] {
-    return differences(this.#document, this.#node, other.#document, other.#node, alsoAlike).map(
-      ({ key, before, after }) => {
-        if (before === NONE) return { key, after: new JsonText(this.#document, after) };
-        if (after === NONE) return { key, before: new JsonText(other.#document, before) };
-        return {
-          key,
-          before: new JsonText(other.#document, before),
-          after: new JsonText(this.#document, after),
-        };
+  differencesFrom(other: JsonText, alsoAlike: readonly string[] = NO_KEYS): readonly MemberDifference[] {
+    const differences: MemberDifference[] = [];
+    if (this.kind !== "object" || other.kind !== "object") return differences;
+    findDifferences(
+      this.#document,
+      this.#node,
+      other.#document,
+      other.#node,
+      alsoAlike,
+      (key, after, before) => {
+        differences.push(
+          new MemberDifference(
+            key,
+            before === NONE ? undefined : new JsonText(other.#document, before),
+            after === NONE ? undefined : new JsonText(this.#document, after),
+          ),
+        );
       },
     );
+    return differences;
+  }
+}
+
+/** A member that is not written alike in two objects. */
+export class MemberDifference {
+  readonly key: string;
+  /** Undefined for an added member. */
+  readonly before: JsonText | undefined;
+  /** Undefined for a removed member. */
+  readonly after: JsonText | undefined;
+  #within: readonly MemberDifference[] | undefined;
+
+  constructor(key: string, before: JsonText | undefined, after: JsonText | undefined) {
+    this.key = key;
+    this.before = before;
+    this.after = after;
+  }
+
+  /** Where both values are objects, their members that are not written alike. */
+  get within(): readonly MemberDifference[] {
+    return this.#within ??= this.before && this.after ? this.after.differencesFrom(this.before) : [];
   }
 }
 

@@ -22,12 +22,13 @@ export function readRow(
   const before = old && stateIn(old, label, onMalformed);
   if (change.kind === "delete") {
     const rowId = (old ?? change.key)?.text(label.idColumn);
-    return { label, rowId, action, before, after: undefined, ordinal, traceparent };
+    return { label, rowId, action, before, after: undefined, ordinal, traceparent, isJoined: false };
   }
   const isUnchanged = change.new.kind(label.propertiesColumn) === "unchanged";
   const after = isUnchanged ? before : stateIn(change.new, label, onMalformed, before?.identity);
   if (!after && !isUnchanged) return undefined;
-  return { label, rowId: change.new.text(label.idColumn), action, before, after, ordinal, traceparent };
+  const rowId = change.new.text(label.idColumn);
+  return { label, rowId, action, before, after, ordinal, traceparent, isJoined: false };
 }
 
 const ACTIONS = { insert: "create", update: "update", delete: "delete" } as const;

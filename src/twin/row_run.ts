@@ -22,6 +22,8 @@ export interface RowRun {
   /** Of the last row message. */
   readonly ordinal: number;
   readonly traceparent: string | undefined;
+  /** Whether several changes were joined to it. */
+  readonly isJoined: boolean;
 }
 
 /**
@@ -34,11 +36,11 @@ export function join(earlier: RowRun, later: RowRun): RowRun | "nothing" | "apar
   if (earlier.action === "delete" || later.action === "create") return "apart";
   if (later.action === "update") {
     const { action, before } = earlier;
-    return { ...later, action, before, after: following(earlier.after, later.after) };
+    return { ...later, action, before, after: following(earlier.after, later.after), isJoined: true };
   }
   if (earlier.action === "create") return "nothing";
   // Where the first old state is not known, the one that the delete ended is better than none.
-  return { ...later, before: earlier.before ?? later.before ?? earlier.after };
+  return { ...later, before: earlier.before ?? later.before ?? earlier.after, isJoined: true };
 }
 
 export function isSameRow(a: RowRun, b: RowRun): boolean {
@@ -50,9 +52,10 @@ export function isNobody({ before, after }: RowRun): boolean {
   return before?.identity?.id === undefined && after?.identity?.id === undefined;
 }
 
-/** Whether the row is new and says nothing but who it is. */
-export function isStub({ action, after, rowId }: RowRun): boolean {
-  if (action !== "create" || !after?.identity || rowId === undefined || after.body.size !== 1) return false;
+/** Whether the row was inserted and says nothing but who it is. */
+export function isStub({ action, after, rowId, isJoined }: RowRun): boolean {
+  if (action !== "create" || isJoined || !after?.identity || rowId === undefined) return false;
+  if (after.body.size !== 1) return false;
   return after.body.get(NAMING_KEY[after.identity.entity]) !== undefined;
 }
 
