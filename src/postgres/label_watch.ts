@@ -10,7 +10,7 @@ import {
   readPublication,
 } from "./publication.ts";
 import { quoteTable } from "./quote.ts";
-import { setReplicaIdentity } from "./replica_identity.ts";
+import { replicaIdentityStatement, setReplicaIdentity } from "./replica_identity.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import type { Role } from "./role.ts";
 import type { Sql } from "./sql.ts";
@@ -81,7 +81,8 @@ export class LabelWatch {
     const publication = await readPublication(sql, this.#settings.publication);
     const scope = await this.#readScope(session);
     const isOurs = publication === undefined || (publication.managed && publication.owned);
-    // First the identity: a published table without one takes no updates by plain SQL.
+    // First the identity: a published table without one takes no updates by plain SQL. A label that is busy is published
+    // all the same, because AGE's own writes pass, and what is not published is never seen.
     for (const table of [...scope.labels, ...isOurs ? scope.agCatalog : []]) {
       if (table.identity !== "full" && table.owned) await this.#identify(sql, table);
     }
@@ -108,7 +109,10 @@ export class LabelWatch {
     this.#retries.set(label, { at: performance.now() + wait, wait });
     if (retry) return;
     const reason = result.kind === "busy" ? "a transaction holds it" : result.reason;
-    this.#log.warn(`Cannot set REPLICA IDENTITY FULL on ${label}: ${reason}; it is tried again later`);
+    this.#log.warn(
+      `Cannot set REPLICA IDENTITY FULL on ${label}: ${reason}; it is tried again later. ` +
+        `To do it by hand: ${replicaIdentityStatement(table)};`,
+    );
   }
 
   async #publish(session: LabelWatchSession): Promise<void> {

@@ -4,6 +4,7 @@ import type { CopyBoth } from "./copy_both.ts";
 import { judgeLiveness, type Liveness, type LivenessTimings } from "./liveness.ts";
 import { formatLsn, type Lsn } from "./lsn.ts";
 import { quoteName, quoteString } from "./quote.ts";
+import type { ReplicationProgress } from "./replication_progress.ts";
 import { encodeStatusUpdate } from "./status_update.ts";
 import { readWalSenderMessages, type WalSenderMessage } from "./walsender_message.ts";
 
@@ -13,14 +14,6 @@ const confirmDelay = 50;
 /** What the server may take to end the stream in good order. */
 const endTimeout = 2_000;
 
-/** Of what the session tells the server; the same for the life of the program. */
-export interface Progress {
-  /** The furthest position that has been received. */
-  received: Lsn;
-  /** The furthest position that has been settled. */
-  confirmed: Lsn;
-}
-
 /**
  * One START_REPLICATION. Keeps the server informed on a timer of its own, whether or not anybody reads: a consumer that
  * takes its time stops the reading, never the status updates.
@@ -28,7 +21,7 @@ export interface Progress {
 export class ReplicationSession {
   readonly #connection: Connection;
   readonly #copy: CopyBoth;
-  readonly #progress: Progress;
+  readonly #progress: ReplicationProgress;
   readonly #timings: LivenessTimings;
   readonly #onTick: (liveness: Liveness) => void;
   readonly #lost = new AbortController();
@@ -40,13 +33,13 @@ export class ReplicationSession {
   #isOver = false;
 
   /**
-   * Begins to stream at what is confirmed, or at what the slot itself has confirmed if that is further. Throws a
-   * `ServerError` 55006 if somebody else streams from the slot. `onTick` is called with every status update.
+   * Begins to stream after what is confirmed. Throws a `ServerError` 55006 if somebody else streams from the slot.
+   * `onTick` is called with every status update that the timer sends.
    */
   static async start(
     connection: Connection,
     source: { readonly slot: string; readonly publication: string },
-    progress: Progress,
+    progress: ReplicationProgress,
     timings: LivenessTimings,
     onTick: (liveness: Liveness) => void,
     signal: AbortSignal,
@@ -59,7 +52,7 @@ export class ReplicationSession {
   private constructor(
     connection: Connection,
     copy: CopyBoth,
-    progress: Progress,
+    progress: ReplicationProgress,
     timings: LivenessTimings,
     onTick: (liveness: Liveness) => void,
   ) {
@@ -131,15 +124,15 @@ export class ReplicationSession {
   }
 
   #receive(message: WalSenderMessage): void {
-    const reached = message.kind === "keepalive" ? message.walEnd : message.reached;
-    if (reached > this.#progress.received) this.#progress.received = reached;
+    this.#progress.receive(message.kind === "keepalive" ? message.walEnd : message.reached);
     if (message.kind === "keepalive" && message.replyRequested) this.#sendStatus(false);
   }
 
   #sendStatus(replyRequested: boolean): void {
     clearTimeout(this.#confirmTimer);
     this.#confirmTimer = undefined;
-    this.#copy.write(encodeStatusUpdate({ ...this.#progress, replyRequested, clock: Date.now() }));
+    const { received, confirmed } = this.#progress;
+    this.#copy.write(encodeStatusUpdate({ received, confirmed, replyRequested, clock: Date.now() }));
   }
 
   #tick(): void {

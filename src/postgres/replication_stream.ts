@@ -8,10 +8,11 @@ import { LabelWatch } from "./label_watch.ts";
 import { type Liveness, livenessTimings } from "./liveness.ts";
 import { formatLsn, type Lsn } from "./lsn.ts";
 import { Outage } from "./outage.ts";
-import { type Progress, ReplicationSession, SilenceError } from "./replication_session.ts";
+import { ReplicationProgress } from "./replication_progress.ts";
+import { ReplicationSession, SilenceError } from "./replication_session.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import { readSlot, waitForSlot } from "./slot.ts";
-import { openSource, readWalEnd, type Source } from "./source.ts";
+import { endOnAbort, openSource, readWalEnd, type Source } from "./source.ts";
 import { isHopeless, sqlState } from "./sql_state.ts";
 import type { Connected, StreamChunk } from "./stream_chunk.ts";
 
@@ -44,9 +45,7 @@ export class ReplicationStream implements AsyncDisposable {
   readonly #closing = new AbortController();
   /** Problems of warnings that have been logged. */
   readonly #warned = new Set<string>();
-  #progress: Progress = { received: 0n, confirmed: 0n };
-  /** How far the server has written its WAL, as far as is known. */
-  #serverEnd: Lsn = 0n;
+  #progress = new ReplicationProgress();
   #systemIdentifier: string | undefined;
   #timeline: number | undefined;
   #streaming: Streaming | undefined;
@@ -113,19 +112,14 @@ export class ReplicationStream implements AsyncDisposable {
    * before change nothing. Goes out within 50 ms, with all that is confirmed meanwhile.
    */
   confirm(lsn: Lsn): void {
-    const { confirmed, received } = this.#progress;
-    if (lsn <= confirmed) return;
-    // One more than received is right for a message outside a transaction. Anything else comes from an earlier timeline,
-    // and would have the server leave out changes that nobody has seen.
-    if (lsn > received + 1n) {
-      this.#log.debug("A position that this connection has not reached is not confirmed", {
-        lsn: formatLsn(lsn),
-        received: formatLsn(received),
-      });
-      return;
-    }
-    this.#progress.confirmed = lsn;
-    this.#streaming?.session.confirmSoon();
+    const result = this.#progress.confirm(lsn);
+    if (result === "moved") this.#streaming?.session.confirmSoon();
+    if (result !== "refused") return;
+    const received = formatLsn(this.#progress.received);
+    this.#log.debug("A position that has not been reached is not confirmed", {
+      lsn: formatLsn(lsn),
+      received,
+    });
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
@@ -168,10 +162,7 @@ export class ReplicationStream implements AsyncDisposable {
 
   /** WAL that the server has written and that is not confirmed; 0 while it is not known. */
   get lagBytes(): number {
-    const { received, confirmed } = this.#progress;
-    if (confirmed === 0n) return 0;
-    const end = this.#serverEnd > received ? this.#serverEnd : received;
-    return end > confirmed ? Number(end - confirmed) : 0;
+    return this.#progress.lagBytes;
   }
 
   /** Confirms what has been settled, and ends the connection. */
@@ -183,7 +174,8 @@ export class ReplicationStream implements AsyncDisposable {
   }
 
   async #connect(signal: AbortSignal): Promise<Connected> {
-    if (this.#systemIdentifier === undefined) this.#enter("connecting");
+    const isFirst = this.#systemIdentifier === undefined;
+    if (isFirst) this.#enter("connecting");
     const source = await this.#open(this.#settings, {
       systemIdentifier: this.#systemIdentifier,
       labels: this.#labels,
@@ -195,10 +187,14 @@ export class ReplicationStream implements AsyncDisposable {
       this.#systemIdentifier = source.systemIdentifier;
       const sameTimelineAsBefore = this.#recognise(source);
       const session = await this.#startSession(source, signal);
+      if (signal.aborted) {
+        await session.abandon();
+        throw signal.reason;
+      }
       const stopWatching = new AbortController();
       void this.#labels.run(source, stopWatching.signal);
       this.#streaming = { source, session, stopWatching, isMeasuring: false };
-      if (!this.#outage.isUnderWay) {
+      if (isFirst) {
         this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
       }
       this.#enter("streaming");
@@ -214,7 +210,6 @@ export class ReplicationStream implements AsyncDisposable {
   #recognise({ timeline, walEnd }: Source): boolean {
     const before = this.#timeline;
     this.#timeline = timeline;
-    this.#serverEnd = walEnd;
     if (before === undefined) return true;
     // A cluster that was restored to an earlier state may have kept its timeline, but not what we know of.
     if (timeline === before && walEnd >= this.#progress.confirmed) return true;
@@ -223,11 +218,12 @@ export class ReplicationStream implements AsyncDisposable {
       timeline: { before, now: timeline },
       confirmed: formatLsn(this.#progress.confirmed),
     });
-    this.#progress = { received: 0n, confirmed: 0n };
+    this.#progress = new ReplicationProgress();
     return false;
   }
 
   async #startSession(source: Source, signal: AbortSignal): Promise<ReplicationSession> {
+    using _ = endOnAbort(source.sql, signal);
     const { slot } = this.#settings;
     let hasWaited = false;
     const onWait = (user: string) => {
@@ -244,15 +240,13 @@ export class ReplicationStream implements AsyncDisposable {
       await waitForSlot(source.sql, slot, onWait, signal);
       // Only now: whoever had the slot may have confirmed more.
       const { confirmedFlushLsn = 0n } = await readSlot(source.sql, slot) ?? {};
-      const progress = this.#progress;
-      if (confirmedFlushLsn > progress.confirmed) progress.confirmed = confirmedFlushLsn;
-      if (progress.confirmed > progress.received) progress.received = progress.confirmed;
+      this.#progress.resumeAt(confirmedFlushLsn);
       try {
         const onTick = (liveness: Liveness) => this.#tick(liveness);
         return await ReplicationSession.start(
           source.connection,
           this.#settings,
-          progress,
+          this.#progress,
           timings,
           onTick,
           signal,
@@ -277,7 +271,7 @@ export class ReplicationStream implements AsyncDisposable {
     streaming.isMeasuring = true;
     try {
       const end = await readWalEnd(streaming.source.sql);
-      if (streaming === this.#streaming) this.#serverEnd = end;
+      if (streaming === this.#streaming) this.#progress.written(end);
     } catch (error) {
       if (streaming === this.#streaming) this.#log.debug("Cannot measure the lag", { error });
     }

@@ -47,34 +47,43 @@ export async function readSlot(sql: Sql, name: string): Promise<Slot | undefined
 
 /**
  * Creates a logical slot for pgoutput. From here on the server keeps every change for it; earlier ones it never sends.
- * Waits for every transaction that is open now, which is how PostgreSQL finds a point to start from.
+ * Waits for every transaction that is open now, which is how PostgreSQL finds a point to start from. After an abort the
+ * server is told to make none; `sql` is ended then.
  */
 export async function createSlot(
   sql: Sql,
   name: string,
   options: { readonly failover: boolean; readonly log: Log },
+  signal: AbortSignal,
 ): Promise<void> {
-  const tell = setTimeout(
+  const query = options.failover
+    ? sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput', failover => true)`.execute()
+    : sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput')`.execute();
+  const warning = setTimeout(
     () => options.log.warn("The new slot waits for transactions that were open before it", { slot: name }),
     5_000,
   );
+  // A connection that is merely closed goes on waiting, and leaves a slot that nobody reads.
+  const cancel = () => {
+    query.cancel();
+    void sql.end();
+  };
+  signal.addEventListener("abort", cancel, { once: true });
   try {
-    if (options.failover) {
-      await sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput', failover => true)`;
-    } else {
-      await sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput')`;
-    }
+    await query;
   } catch (error) {
     // Another router was faster, and waited for the same transactions.
     if (sqlState(error) !== "42710") throw error;
   } finally {
-    clearTimeout(tell);
+    signal.removeEventListener("abort", cancel);
+    clearTimeout(warning);
   }
 }
 
 /**
  * Resolves when nobody streams from the slot; `START_REPLICATION` may still lose a race for it. Calls `onWait` once, and
- * only if there is something to wait for. Looks more and more rarely, at most every 5 s.
+ * only if the slot is not free soon, as it is when the server has yet to see that an earlier connection is gone. Looks
+ * more and more rarely, at most every 5 s.
  */
 export async function waitForSlot(
   sql: Sql,
@@ -82,11 +91,11 @@ export async function waitForSlot(
   onWait: (user: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let wait = 250;; wait = Math.min(wait * 1.5, 5_000)) {
+  for (let look = 0;; look++) {
     const user = await readSlotUser(sql, name);
     if (user === undefined) return;
-    if (wait === 250) onWait(user);
-    await delay(wait, undefined, { signal });
+    if (look === 1) onWait(user);
+    await delay(Math.min(250 * 1.5 ** look, 5_000), undefined, { signal });
   }
 }
 

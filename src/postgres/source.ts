@@ -54,37 +54,16 @@ export async function openSource(
   context: SourceContext,
   signal: AbortSignal,
 ): Promise<Source> {
-  const { labels, log } = context;
   await using resources = new AsyncDisposableStack();
   const address = await chooseServer(settings, signal);
   const sql = openSql(settings.connection, { pin: address });
-  // At once: what is under way then is of no use to anybody, and the server may be frozen.
-  const end = () => sql.end({ timeout: 0 });
-  resources.defer(end);
-  signal.addEventListener("abort", end, { once: true });
-  resources.defer(() => signal.removeEventListener("abort", end));
-
-  const facts = await readServerFacts(sql, settings);
-  const findings = [...judgeContinuity(facts, context, settings, address), ...judge(facts, settings)];
-  const obstacles = findings.filter(({ severity }) => severity !== "warning");
-  if (obstacles.length > 0) throw new PreflightError(obstacles);
-  for (const finding of findings) context.warn(finding);
-
-  const { role, server } = facts;
-  await labels.keepCurrent({ sql, role, version: server.version });
-  if (facts.publication === undefined) {
-    const scope = publicationScope(settings, role, server.version, await readGraphCatalog(sql));
-    await createPublication(sql, planCreation(scope));
-    log.info(`Created publication ${settings.publication}`);
+  resources.defer(() => sql.end({ timeout: 0 }));
+  const { server, role, slot } = await prepare(sql, address, settings, context, signal);
+  if (slot === undefined) {
+    const failover = settings.failover && server.version >= 170_000;
+    await createSlot(sql, settings.slot, { failover, log: context.log }, signal);
+    context.log.info(`Created slot ${settings.slot}: changes from now on give events, earlier ones do not`);
   }
-  if (facts.slot === undefined) {
-    await createSlot(sql, settings.slot, {
-      failover: settings.failover && server.version >= 170_000,
-      log,
-    });
-    log.info(`Created slot ${settings.slot}: changes from now on give events, earlier ones do not`);
-  }
-
   const connection = await openConnection(settings.connection, { replication: "database" }, signal, address);
   resources.use(connection);
   const identity = await identifySystem(connection, signal);
@@ -105,6 +84,34 @@ export async function openSource(
   };
 }
 
+/** All that comes before the slot. Returns what was found before anything was made. */
+async function prepare(
+  sql: Sql,
+  address: HostAddress,
+  settings: ReplicationSettings,
+  { systemIdentifier, labels, warn, log }: SourceContext,
+  signal: AbortSignal,
+): Promise<ServerFacts> {
+  using _ = endOnAbort(sql, signal);
+  const facts = await readServerFacts(sql, settings);
+  const findings = [
+    ...judgeContinuity(facts, systemIdentifier, settings, address),
+    ...judge(facts, settings),
+  ];
+  const obstacles = findings.filter(({ severity }) => severity !== "warning");
+  if (obstacles.length > 0) throw new PreflightError(obstacles);
+  for (const finding of findings) warn(finding);
+
+  const { role, server: { version } } = facts;
+  await labels.keepCurrent({ sql, role, version });
+  if (facts.publication === undefined) {
+    const scope = publicationScope(settings, role, version, await readGraphCatalog(sql));
+    await createPublication(sql, planCreation(scope));
+    log.info(`Created publication ${settings.publication}`);
+  }
+  return facts;
+}
+
 /** The same looks, without changing anything: all that `openSource` would stop at, wait for or warn of. */
 export async function checkSource(
   settings: ReplicationSettings,
@@ -114,6 +121,7 @@ export async function checkSource(
   const address = await chooseServer(settings, signal);
   const sql = openSql(settings.connection, { pin: address });
   resources.use(sql);
+  using _ = endOnAbort(sql, signal);
   const facts = await readServerFacts(sql, settings);
   const findings = [...judge(facts, settings)];
   if (!findings.some(({ severity }) => severity !== "warning")) {
@@ -145,21 +153,29 @@ async function chooseServer(settings: ReplicationSettings, signal: AbortSignal):
   return connection.address;
 }
 
+/** There is no other way to interrupt queries that wait for a lock, or for a server that is frozen. */
+export function endOnAbort(sql: Sql, signal: AbortSignal): Disposable {
+  const end = () => void sql.end({ timeout: 0 });
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", end) };
+}
+
 /** What has changed since the last connection and must not have. */
 function* judgeContinuity(
   facts: ServerFacts,
-  earlier: Pick<SourceContext, "systemIdentifier">,
+  earlier: string | undefined,
   settings: ReplicationSettings,
   address: HostAddress,
 ): Iterable<Finding> {
-  if (earlier.systemIdentifier === undefined) return;
-  if (facts.server.systemIdentifier !== earlier.systemIdentifier) {
+  if (earlier === undefined) return;
+  if (facts.server.systemIdentifier !== earlier) {
     yield {
       severity: "fatal",
       about: "history",
       problem:
         `Cannot go on at ${formatAddress(address)}: it is another database cluster (system identifier ` +
-        `${facts.server.systemIdentifier} instead of ${earlier.systemIdentifier})`,
+        `${facts.server.systemIdentifier} instead of ${earlier})`,
       remedy: "If that is meant, start again, and the changes of this one are followed from its slot on.",
     };
   } else if (facts.slot === undefined) {

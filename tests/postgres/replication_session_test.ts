@@ -3,11 +3,11 @@ import type { LivenessTimings } from "../../src/postgres/liveness.ts";
 import { openConnection } from "../../src/postgres/open_connection.ts";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
 import {
-  type Progress,
   ReplicationSession,
   SilenceError,
   startReplication,
 } from "../../src/postgres/replication_session.ts";
+import { ReplicationProgress } from "../../src/postgres/replication_progress.ts";
 import type { WalSenderMessage } from "../../src/postgres/walsender_message.ts";
 import { FakeWalSender } from "../support/fake_walsender.ts";
 import { until } from "../support/until.ts";
@@ -19,7 +19,7 @@ const commit = new TextEncoder().encode("C..");
 
 /** A session with a server that says only what a test has it say; tests are impatient. */
 async function open(server: FakeWalSender, timings: Partial<LivenessTimings> = {}) {
-  const progress: Progress = { received: 0n, confirmed: 0n };
+  const progress = new ReplicationProgress();
   const connection = await openConnection(server.options, { replication: "database" }, never);
   const all = { statusInterval: 20, silentAfter: 10_000, lostAfter: 20_000, ...timings };
   const session = await ReplicationSession.start(connection, source, progress, all, () => {}, never);
@@ -54,7 +54,7 @@ Deno.test("the server's own request for a reply is answered at once, with what i
   await using server = new FakeWalSender();
   await using opened = await open(server, { statusInterval: 60_000 });
   const { session, stream, progress } = opened;
-  progress.confirmed = 0x1234n;
+  progress.resumeAt(0x1234n);
   const read = session.read(never);
   await take(read); // the reply to the first status update
   const answered = stream.status(({ replyRequested }) => !replyRequested, "an answer");
@@ -71,7 +71,7 @@ Deno.test("what is confirmed goes out soon, in one update however often it moved
   const { session, stream, progress } = opened;
   await until(() => stream.statuses.length === 1, "the first status update");
   for (let lsn = 1n; lsn <= 1000n; lsn++) {
-    progress.confirmed = lsn;
+    progress.resumeAt(lsn);
     session.confirmSoon();
   }
   await until(() => stream.statuses.length > 1, "another status update");
@@ -151,7 +151,7 @@ Deno.test("a session that ends has told what is confirmed, and said goodbye", as
   await using server = new FakeWalSender();
   await using opened = await open(server, { statusInterval: 60_000 });
   const { session, stream, progress } = opened;
-  progress.confirmed = 0x77n;
+  progress.resumeAt(0x77n);
   await session.end();
   await until(() => stream.statuses.at(-1)?.flushed === 0x77n, "the last status update");
 });

@@ -62,10 +62,15 @@ export class StreamFollower implements AsyncDisposable {
     }, awaited);
   }
 
-  /** Stops reading, and then the connection; what has been confirmed has been told. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** What has been read can still be confirmed. */
+  async stopReading(): Promise<void> {
     this.#stop.abort();
     await this.#ended;
+  }
+
+  /** Stops reading, and then the connection; what has been confirmed has been told. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopReading();
     await this.stream[Symbol.asyncDispose]();
   }
 

@@ -158,6 +158,49 @@ Deno.test("a slot that is active elsewhere is waited for", async () => {
   assert.equal(follower.log.matching(/^warn/).length, 0);
 });
 
+for (const version of [15, 18] as const) {
+  Deno.test(`PostgreSQL ${version}: a start that is given up while its slot waits leaves no slot`, async () => {
+    await using cluster = await GraphCluster.start({ version });
+    const database = await cluster.database();
+    const { sql } = database;
+    const done = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const transaction = sql.begin(async (held) => {
+      await held`INSERT INTO digitaltwins."Twin" (properties) VALUES ('{}')`;
+      begun.resolve();
+      await done.promise;
+    });
+    await begun.promise;
+    const isWaiting = async () =>
+      (await sql`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_create_logical_replication_slot%'
+        AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`).length === 1;
+    {
+      await using follower = new StreamFollower(database.settings());
+      await follower.until(isWaiting, () => "the slot to wait for the transaction");
+    }
+    await until(async () => !await isWaiting(), "the server to give up");
+    done.resolve();
+    await transaction;
+    assert.equal((await sql`SELECT FROM pg_replication_slots`).length, 0);
+  });
+}
+
+Deno.test("while what was read is still being confirmed, nothing is said to be amiss", async () => {
+  await using cluster = await GraphCluster.start();
+  const database = await cluster.database();
+  const follower = new StreamFollower(database.settings(), { confirms: false });
+  await follower.connected();
+  await database.insertTwin("a");
+  await follower.seen('insert {"$dtId": "a"}');
+  await follower.stopReading();
+  const lag = follower.stream.lagBytes;
+  follower.stream.labelsChanged();
+  await database.sql`CREATE TABLE public.noise AS SELECT generate_series(1, 10000) AS n`;
+  await until(() => follower.stream.lagBytes > lag, "the lag to be measured");
+  await follower[Symbol.asyncDispose]();
+  assert.deepEqual(follower.log.matching(/^(debug|warn|error)/), []);
+});
+
 Deno.test("a slot that is lost under way ends the stream instead of being made anew", async () => {
   await using cluster = await GraphCluster.start();
   const database = await cluster.database();
