@@ -3,20 +3,14 @@ import { formatLsn } from "./lsn.ts";
 import { planCreation, publicationScope } from "./publication.ts";
 import { quoteName, quoteString } from "./quote.ts";
 import { type ReplicationSettings } from "./replication_settings.ts";
-import { readServerFacts, type ServerFacts } from "./server_facts.ts";
+import type { ServerFacts } from "./server_facts.ts";
 import type { Slot } from "./slot.ts";
-import type { Sql } from "./sql.ts";
 
 /** The oldest version whose pgoutput sends logical decoding messages. */
 const oldestVersion = 140_000;
 
-/** What stands in the way of reading this database's changes, worst first. Changes nothing. */
-export async function preflight(sql: Sql, settings: ReplicationSettings): Promise<readonly Finding[]> {
-  return judge(await readServerFacts(sql, settings), settings);
-}
-
-/** The same, for facts that have been read already. */
-export function judge(facts: ServerFacts, settings: ReplicationSettings): readonly Finding[] {
+/** What stands in the way of reading this database's changes, worst first. */
+export function preflight(facts: ServerFacts, settings: ReplicationSettings): readonly Finding[] {
   const findings = [
     ...judgeServer(facts),
     ...(facts.slot ? judgeSlot(facts.slot, facts, settings) : judgeNoSlot(facts, settings)),

@@ -7,7 +7,7 @@ import { describeLabelGaps, findLabelGaps } from "./label_gaps.ts";
 import type { LabelWatch } from "./label_watch.ts";
 import { type Lsn, parseLsn } from "./lsn.ts";
 import { openConnection } from "./open_connection.ts";
-import { judge } from "./preflight.ts";
+import { preflight } from "./preflight.ts";
 import { createPublication, planCreation, publicationScope } from "./publication.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import type { Role } from "./role.ts";
@@ -96,7 +96,7 @@ async function prepare(
   const facts = await readServerFacts(sql, settings);
   const findings = [
     ...judgeContinuity(facts, systemIdentifier, settings, address),
-    ...judge(facts, settings),
+    ...preflight(facts, settings),
   ];
   const obstacles = findings.filter(({ severity }) => severity !== "warning");
   if (obstacles.length > 0) throw new PreflightError(obstacles);
@@ -112,7 +112,10 @@ async function prepare(
   return facts;
 }
 
-/** The same looks, without changing anything: all that `openSource` would stop at, wait for or warn of. */
+/**
+ * The same looks, without changing anything: all that `openSource` would stop at, wait for or warn of. Throws what the
+ * connections throw.
+ */
 export async function checkSource(
   settings: ReplicationSettings,
   signal: AbortSignal,
@@ -123,7 +126,7 @@ export async function checkSource(
   resources.use(sql);
   using _ = endOnAbort(sql, signal);
   const facts = await readServerFacts(sql, settings);
-  const findings = [...judge(facts, settings)];
+  const findings = [...preflight(facts, settings)];
   if (!findings.some(({ severity }) => severity !== "warning")) {
     const connection = await openConnection(
       settings.connection,

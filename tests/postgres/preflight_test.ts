@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { judge } from "../../src/postgres/preflight.ts";
+import { preflight } from "../../src/postgres/preflight.ts";
 import type { ReplicationSettings } from "../../src/postgres/replication_settings.ts";
 import type { ServerFacts, ServerState } from "../../src/postgres/server_facts.ts";
 
@@ -38,31 +38,31 @@ function facts(changed: Partial<ServerFacts> & { readonly state?: Partial<Server
 }
 
 Deno.test("a server at which nothing is amiss gives no findings", () => {
-  assert.deepEqual(judge(facts(), settings), []);
+  assert.deepEqual(preflight(facts(), settings), []);
 });
 
 Deno.test("PostgreSQL before 14 is fatal", () => {
-  const [finding] = judge(facts({ state: { version: 130_012 } }), settings);
+  const [finding] = preflight(facts({ state: { version: 130_012 } }), settings);
   assert.equal(finding?.severity, "fatal");
   assert.match(finding?.problem ?? "", /the server is PostgreSQL 13$/);
 });
 
 Deno.test("from PostgreSQL 19 on, wal_level = replica is enough", () => {
   const severities = (walLevel: string, version: number) =>
-    judge(facts({ state: { walLevel, version } }), settings).map(({ severity }) => severity);
+    preflight(facts({ state: { walLevel, version } }), settings).map(({ severity }) => severity);
   assert.deepEqual(severities("replica", 180_004), ["fatal"]);
   assert.deepEqual(severities("replica", 190_000), []);
   assert.deepEqual(severities("minimal", 190_000), ["fatal"]);
 });
 
 Deno.test("a standby may be promoted, and is waited for", () => {
-  const [finding] = judge(facts({ state: { isStandby: true } }), settings);
+  const [finding] = preflight(facts({ state: { isStandby: true } }), settings);
   assert.equal(finding?.severity, "transient");
   assert.match(finding?.remedy ?? "", /target_session_attrs=read-write/);
 });
 
 Deno.test("every finding is told, the worst first", () => {
-  const findings = judge(
+  const findings = preflight(
     facts({
       state: {
         isStandby: true,
@@ -97,7 +97,7 @@ Deno.test("a slot that holds more WAL than it may is warned of", () => {
     managed: false,
     owned: true,
   };
-  const [finding] = judge(facts({ slot, publication }), settings);
+  const [finding] = preflight(facts({ slot, publication }), settings);
   assert.equal(finding?.severity, "warning");
   assert.match(finding?.remedy ?? "", /max_slot_wal_keep_size/);
 });

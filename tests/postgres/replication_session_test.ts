@@ -96,12 +96,24 @@ Deno.test("status updates go out while nobody reads, and that is not silence", a
 Deno.test("a server that is silent although it is read and asked is given up", async () => {
   await using server = new FakeWalSender();
   server.replyWith = undefined;
-  await using opened = await open(server, { silentAfter: 60, lostAfter: 300 });
+  await using opened = await open(server, { silentAfter: 50, lostAfter: 1_500 });
   const { session } = opened;
   const read = session.read(never).next();
   const lost = assert.rejects(read, SilenceError);
   await until(() => session.liveness === "silent", "silence");
   await lost;
+});
+
+Deno.test("a process that has slept itself does not take that for the server's silence", async () => {
+  await using server = new FakeWalSender();
+  await using opened = await open(server, { silentAfter: 250, lostAfter: 500 });
+  const { session } = opened;
+  const read = session.read(never);
+  await take(read);
+  const next = take(read);
+  for (const end = performance.now() + 1_200; performance.now() < end;);
+  await next;
+  await take(read);
 });
 
 Deno.test("replies alone keep an idle connection alive", async () => {

@@ -231,6 +231,35 @@ Deno.test("the first of several hosts that answers is used, for all connections"
   assert.equal(follower.stream.health().facts?.host, `127.0.0.1:${cluster.server.port}`);
 });
 
+Deno.test("after a failover the slot's changes come again, under the new timeline", async () => {
+  await using cluster = await GraphCluster.start({ version: 18 });
+  const { server } = cluster;
+  const database = await cluster.database();
+  await using follower = new StreamFollower(database.settings());
+  await follower.connected();
+  await database.insertTwin("before");
+  await follower.seen('insert {"$dtId": "before"}');
+  await server.stop();
+  await Deno.writeTextFile(`${server.dataDirectory}/standby.signal`, "");
+  const started = server.start();
+  // A standby is waited for: it may be promoted.
+  await follower.until(
+    () => follower.stream.health().detail?.includes("is a standby") ?? false,
+    () => "the standby",
+  );
+  await database.sql`SELECT pg_promote()`;
+  await started;
+  await follower.connected(2);
+  const [first, second] = follower.connections;
+  assert.equal(second?.systemIdentifier, first?.systemIdentifier);
+  assert.equal(second?.timeline, 2);
+  assert.equal(second?.sameTimelineAsBefore, false);
+  await database.insertTwin("after");
+  await follower.seen('insert {"$dtId": "after"}');
+  const current = await currentLsn(database);
+  await until(async () => await confirmedFlushLsn(database) >= current, "the slot to move");
+});
+
 Deno.test("another database cluster in the server's place ends the stream", async () => {
   const port = freePort();
   const first = await GraphCluster.start({ port });
