@@ -8,12 +8,14 @@
  * of 10. `pg_recvlogical` comes with PostgreSQL; without it only the router is measured.
  */
 import { TwinDatabase } from "../tests/support/twin_database.ts";
+import { startArguments } from "../tests/support/start_task.ts";
 import { describeMachine, findProgram, median, print } from "./report.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 5);
 const TWINS = 1_000;
 const EVENTS = 300_000;
 const PUBLICATION = "bench_pub";
+const NULL_ROUTER = new URL("./null_router.ts", import.meta.url).pathname;
 
 interface Run {
   readonly wallSeconds: number;
@@ -55,21 +57,16 @@ async function prepare(): Promise<string> {
       await sql`SELECT pg_create_logical_replication_slot(${`${user}_${round}`}, 'pgoutput')`;
     }
   }
-  // Every update changes a number and a time; a row is found by its place in the series.
-  await sql.unsafe(`CREATE TABLE public.row_of AS
-    SELECT row_number() OVER () AS i, ctid AS old, id FROM digitaltwins."Twin"`);
-  await sql.unsafe(`CREATE INDEX ON digitaltwins."Twin" (id)`);
-  await sql.unsafe(`CREATE INDEX ON public.row_of (i)`);
-  await sql.unsafe(`ANALYZE`);
+  // Every update changes a number and a time. Rows are numbered from the first one on.
+  await sql.unsafe(`CREATE INDEX ON digitaltwins."Twin" ((id::bigint))`);
   await sql.unsafe(`CREATE PROCEDURE public.churn(transactions int, updates int) LANGUAGE plpgsql AS $$
-    DECLARE n int := 0;
+    DECLARE n int := 0; i int; first bigint := (SELECT min(id::bigint) FROM digitaltwins."Twin");
     BEGIN
       FOR t IN 1..transactions LOOP
         FOR u IN 1..updates LOOP
           n := n + 1;
-          UPDATE digitaltwins."Twin" SET properties = ${body("n")}
-            FROM public.row_of r CROSS JOIN LATERAL (SELECT r.i) AS s(i)
-            WHERE r.i = 1 + n % ${TWINS} AND digitaltwins."Twin".id = r.id;
+          i := 1 + n % ${TWINS};
+          UPDATE digitaltwins."Twin" SET properties = ${body("n")} WHERE id::bigint = first + i - 1;
         END LOOP;
         COMMIT;
       END LOOP;
@@ -96,20 +93,7 @@ function body(n: string): string {
 
 async function drainByRouter(slot: string): Promise<Run> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--allow-net",
-      "--allow-read",
-      "--allow-write",
-      "--allow-env",
-      "--allow-sys",
-      new URL("./null_router.ts", import.meta.url).pathname,
-      server.connectionString,
-      slot,
-      PUBLICATION,
-      String(EVENTS),
-    ],
+    args: startArguments(server.connectionString, slot, PUBLICATION, String(EVENTS)).with(-5, NULL_ROUTER),
     stderr: "inherit",
   });
   const started = performance.now();

@@ -46,7 +46,7 @@ function transaction(): Replicated[] {
     };
   });
   return [
-    { kind: "begin", transaction: { xid: 1, commitLsn: 0x1F19EF0n, commitTime: 820_497_600_123_456n } },
+    { kind: "begin", transaction: { xid: 1, commitLsn: 0x1F19EF0n, commitTime: 820_584_000_123_456n } },
     ...updates,
     { kind: "settle", lsn: 0x1F19F20n, endsTransaction: true },
   ];

@@ -91,7 +91,7 @@ export function message(prefix: string, content: string, transactional = true): 
 /** A committed transaction of the steps, which are numbered as pgoutput's messages are. */
 export function transaction(
   steps: readonly Step[],
-  { xid = 7, commitLsn = 0x1_0000_0000n, commitTime = 820_497_600_123_456n } = {},
+  { xid = 7, commitLsn = 0x1_0000_0000n, commitTime = 820_584_000_123_456n } = {},
 ): Replicated[] {
   return [
     { kind: "begin", transaction: { xid, commitLsn, commitTime } },

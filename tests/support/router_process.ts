@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { freePort } from "./free_port.ts";
-import { ROOT } from "./repository.ts";
+import { startArguments } from "./start_task.ts";
 import { until } from "./until.ts";
 
 /** What `/readyz` says. */
@@ -36,19 +36,7 @@ export class RouterProcess implements AsyncDisposable {
     const document = { events: { config: { ...configuration, http: { host: "127.0.0.1", port } } } };
     await Deno.writeTextFile(file, JSON.stringify(document)); // YAML holds JSON
     const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--allow-net",
-        "--allow-read",
-        "--allow-write",
-        "--allow-env",
-        "--allow-sys",
-        join(ROOT, "main.ts"),
-        "run",
-        "--config",
-        file,
-      ],
+      args: startArguments("run", "--config", file),
       stdin: "null",
       stdout: "null",
       stderr: "piped",

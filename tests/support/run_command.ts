@@ -1,4 +1,5 @@
 import { ROOT } from "./repository.ts";
+import { startArguments } from "./start_task.ts";
 
 export interface CommandResult {
   readonly code: number;
@@ -12,17 +13,7 @@ export async function runCommand(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<CommandResult> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--allow-net",
-      "--allow-read",
-      "--allow-write",
-      "--allow-env",
-      "--allow-sys",
-      "main.ts",
-      ...args,
-    ],
+    args: startArguments(...args),
     cwd: ROOT,
     env: { NO_COLOR: "1", ...environment },
     stdin: "null",
