@@ -90,14 +90,18 @@ class BodyPatch {
     return this.#entity === "twin" ? writtenProperties(members) : [];
   }
 
-  #member(parent: string, member: MemberDifference, depth: number): void {
+  /** Everything but what is in `$metadata`, unless the member is in one itself. */
+  #member(parent: string, member: MemberDifference, depth: number, isMetadata = false): void {
     const { key, before, after } = member;
     const path = memberPath(parent, key);
     if (!after) this.#patch.remove(path);
     else if (!before) this.#patch.add(path, this.#text(after));
     else if (before.kind === "object" && after.kind === "object" && depth < DEEPEST) {
       for (const inner of member.within) {
-        if (!isServiceMade(inner.key, this.#includeMetadata)) this.#member(path, inner, depth + 1);
+        if (isServiceMade(inner.key, this.#includeMetadata) || (inner.key === "$metadata" && !isMetadata)) {
+          continue;
+        }
+        this.#member(path, inner, depth + 1, isMetadata);
       }
     } else if (!after.equals(before)) this.#patch.replace(path, this.#text(after));
   }
@@ -123,16 +127,17 @@ class BodyPatch {
   #metadata(parent: string, member: MemberDifference, isGone: boolean, withModel: boolean): void {
     if (this.#includeMetadata) {
       // What is new was written with its metadata.
-      if (!isGone) this.#member(parent, member, 0);
+      if (!isGone) this.#member(parent, member, 0, true);
       return;
     }
     const path = memberPath(parent, member.key);
-    const { before, after = EMPTY } = member;
+    const { before } = member;
+    const after = member.after?.kind === "object" ? member.after : EMPTY;
     if (isGone || before?.kind !== "object") addMetadata(this.#patch, path, before, after, withModel);
     else {patchMetadata(
         this.#patch,
         path,
-        member.after ? member.within : EMPTY.differencesFrom(before),
+        after === EMPTY ? EMPTY.differencesFrom(before) : member.within,
         withModel,
       );}
   }
