@@ -67,8 +67,9 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
     }
   } catch (error) {
     if (!signal.aborted) throw error;
+  } finally {
+    await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
   }
-  await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
 }
 
 /** pgoutput's bytes → rows of committed transactions. A keepalive between transactions is a position to confirm. */
@@ -88,7 +89,7 @@ async function* decode(
         try {
           decoder.decode(chunk.payloads, rows);
         } catch (error) {
-          throw error;
+          stream.beginAgain(error);
         }
         yield rows;
         break;
@@ -149,7 +150,8 @@ async function* toEvents(
 
 function eventFactory({ configuration, replication }: Setup, connected: Connected): EventFactory {
   const { systemIdentifier, database } = connected;
-  const severalGraphs = false;
+  // Decided once, so that a key does not change its form while the program runs.
+  const severalGraphs = Math.max(connected.graphCount, replication.graphs?.length ?? 0) > 1;
   const source = configuration.eventSource ??
     defaultEventSource(replication.connection.hosts[0]?.host ?? "localhost", database);
   return new EventFactory({ source, systemIdentifier, database, severalGraphs });

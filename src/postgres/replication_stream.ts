@@ -52,6 +52,8 @@ export class ReplicationStream implements AsyncDisposable {
   #isReading = false;
   /** Connections given up for silence since the confirmed position last moved. */
   #silences = { count: 0, confirmed: -1n };
+  /** Why the reader wants another connection. */
+  #unreadable: unknown;
   /** What is, while nothing is streamed. */
   #state = "connecting";
   #detail: string | undefined;
@@ -85,7 +87,7 @@ export class ReplicationStream implements AsyncDisposable {
       while (!stop.aborted) {
         try {
           if (!this.#streaming) yield await this.#connect(stop);
-          if (this.#streaming) yield* this.#streaming.session.read(stop);
+          if (this.#streaming) yield* this.#read(this.#streaming.session, stop);
         } catch (error) {
           if (stop.aborted) return;
           await this.#disconnect();
@@ -120,6 +122,14 @@ export class ReplicationStream implements AsyncDisposable {
       lsn: formatLsn(lsn),
       received,
     });
+  }
+
+  /**
+   * To be called by the reader for a chunk that it cannot make sense of: the stream then goes on as after the loss of
+   * a connection, with a new one and from what is confirmed.
+   */
+  beginAgain(reason: unknown): void {
+    this.#unreadable ??= reason;
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
@@ -173,6 +183,16 @@ export class ReplicationStream implements AsyncDisposable {
     this.#enter("stopped");
   }
 
+  async *#read(session: ReplicationSession, signal: AbortSignal): AsyncGenerator<StreamChunk, void, void> {
+    for await (const chunk of session.read(signal)) {
+      yield chunk;
+      if (this.#unreadable === undefined) continue;
+      const reason = this.#unreadable;
+      this.#unreadable = undefined;
+      throw reason;
+    }
+  }
+
   async #connect(signal: AbortSignal): Promise<Connected> {
     const isFirst = this.#systemIdentifier === undefined;
     if (isFirst) this.#enter("connecting");
@@ -198,8 +218,16 @@ export class ReplicationStream implements AsyncDisposable {
         this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
       }
       this.#enter("streaming");
-      const { systemIdentifier, database, timeline, version: serverVersion } = source;
-      return { kind: "connected", systemIdentifier, database, timeline, sameTimelineAsBefore, serverVersion };
+      const { systemIdentifier, database, timeline, graphCount, version: serverVersion } = source;
+      return {
+        kind: "connected",
+        systemIdentifier,
+        database,
+        timeline,
+        sameTimelineAsBefore,
+        graphCount,
+        serverVersion,
+      };
     } catch (error) {
       await source[Symbol.asyncDispose]();
       throw error;

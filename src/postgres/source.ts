@@ -9,7 +9,7 @@ import { type Lsn, parseLsn } from "./lsn.ts";
 import { openConnection } from "./open_connection.ts";
 import { preflight } from "./preflight.ts";
 import { createPublication, planCreation, publicationScope } from "./publication.ts";
-import type { ReplicationSettings } from "./replication_settings.ts";
+import { follows, type ReplicationSettings } from "./replication_settings.ts";
 import type { Role } from "./role.ts";
 import { readServerFacts, type ServerFacts } from "./server_facts.ts";
 import { createSlot, readSlotUser } from "./slot.ts";
@@ -27,6 +27,8 @@ export interface Source extends AsyncDisposable {
   readonly database: string;
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** How many of the graphs there are that are followed. */
+  readonly graphCount: number;
   /** How far the server had written its WAL. */
   readonly walEnd: Lsn;
   /** Milliseconds after which the server ends a connection that it hears nothing from; 0: never. */
@@ -58,7 +60,7 @@ export async function openSource(
   const address = await chooseServer(settings, signal);
   const sql = openSql(settings.connection, { pin: address });
   resources.defer(() => sql.end({ timeout: 0 }));
-  const { server, role, slot } = await prepare(sql, address, settings, context, signal);
+  const { server, role, slot, catalog } = await prepare(sql, address, settings, context, signal);
   if (slot === undefined) {
     const failover = settings.failover && server.version >= 170_000;
     await createSlot(sql, settings.slot, { failover, log: context.log }, signal);
@@ -79,6 +81,7 @@ export async function openSource(
     version: server.version,
     database: server.database,
     ...identity,
+    graphCount: [...catalog.graphs.keys()].filter((graph) => follows(settings, graph)).length,
     walSenderTimeout,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

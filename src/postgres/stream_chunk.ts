@@ -15,6 +15,8 @@ export interface Connected {
    * nor tell what has come already.
    */
   readonly sameTimelineAsBefore: boolean;
+  /** How many of the graphs that are followed there were when it was made. */
+  readonly graphCount: number;
   /** As `server_version_num`. */
   readonly serverVersion: number;
 }

@@ -40,6 +40,7 @@ function open(server: FakeWalSender, ...script: (Error | Partial<Source>)[]): Op
       database: "twins",
       systemIdentifier: "7",
       timeline: 1,
+      graphCount: 1,
       walEnd: 0x1000n,
       walSenderTimeout: 300,
       ...next,
@@ -90,6 +91,24 @@ Deno.test("garbage on the wire ends the connection, and the stream begins again 
   assert.match(await metrics.registry.metrics(), /twinrouter_replication_reconnects_total 1\n/);
   await (await server.stream(1)).xLogData(0x600n, commit);
   await reading;
+});
+
+Deno.test("a message that the reader cannot make sense of begins the stream again, and loses nothing", async () => {
+  await using server = new FakeWalSender();
+  await using opened = open(server);
+  const { stream, log } = opened;
+  const chunks = stream.messages(new AbortController().signal);
+  await next(chunks, "connected");
+  const first = await server.stream();
+  await first.xLogData(0x500n, commit);
+  await next(chunks, "payloads");
+  stream.confirm(0x500n);
+  await first.xLogData(0x600n, new TextEncoder().encode("?"));
+  await next(chunks, "payloads");
+  stream.beginAgain(new Error("Cannot read '?'"));
+  await next(chunks, "connected");
+  assert.match((await server.stream(1)).command, /LOGICAL 0\/500 /);
+  assert.equal(log.matching(/^warn Replication is down.*Cannot read/).length, 1);
 });
 
 Deno.test("an outage is said once, however often it is tried, and when it is over", async () => {
