@@ -34,5 +34,6 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
   CMD ["/bin/deno", "run", "--quiet", "--no-prompt", "--no-config", "--no-lock", "--allow-net=127.0.0.1", "/app/deploy/livez.ts"]
 ENTRYPOINT ["/bin/deno", "run", "--quiet", "--no-prompt", "--cached-only", "--frozen", \
+  "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=50", \
   "--allow-net", "--allow-read", "--allow-write=/var/lib/twinrouter", "--allow-env", "--allow-sys", "/app/main.ts"]
 CMD ["run"]
