@@ -29,7 +29,6 @@ export function openSql(
   const address = pin ?? options.hosts[0];
   const sessions = new Map<number, Connection>();
   const sockets = new Set<SqlSocket>();
-  let isEnded = false;
 
   function makeSocket(): SqlSocket {
     const socket = new SqlSocket(open, cancel);
@@ -39,8 +38,6 @@ export function openSql(
   }
 
   async function open(signal: AbortSignal): Promise<Handover> {
-    // postgres.js opens a connection that was asked for just before the end, just after it.
-    if (isEnded) throw new Error("Cannot connect to PostgreSQL: the end has come before");
     const connection = await openConnection(options, {}, signal, pin);
     sessions.set(connection.processId, connection);
     const socket = connection.detach();
@@ -85,7 +82,6 @@ export function openSql(
   // Without a limit it would wait for ever for a connection that was lost during a query.
   async function end({ timeout = endSeconds }: { timeout?: number } = {}): Promise<void> {
     await endQueries({ timeout });
-    isEnded = true;
     await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
   }
   return Object.assign(sql, { end, [Symbol.asyncDispose]: () => end({ timeout: 0 }) });

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import {
   type ConnectionOptions,
@@ -51,9 +51,9 @@ export async function startTls(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const encrypted = connect({
     socket,
+    // Also names it in the handshake (SNI), unless it is an address.
     host: address.host,
     rejectUnauthorized: verified,
-    ...(isIP(address.host) ? {} : { servername: address.host }),
     ...(sslMode === "verify-full" ? {} : { checkServerIdentity: () => undefined }),
     ...certificates,
   });

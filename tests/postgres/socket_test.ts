@@ -77,6 +77,20 @@ Deno.test("connects anew without TLS when a handshake fails and prefer allows it
   assert.equal(await second.promise, "X");
 });
 
+Deno.test("names the host in the handshake, for servers that serve several, unless it is an address", async () => {
+  for (const [host, isNamed] of [["localhost", true], ["127.0.0.1", false]] as const) {
+    const hello = Promise.withResolvers<string>();
+    await using server = new FakePostgres(async (backend) => {
+      await backend.readUntyped();
+      await backend.send("S");
+      hello.resolve(new TextDecoder("latin1").decode(await backend.readSome()));
+    });
+    const address = { host, port: server.address.port };
+    await assert.rejects(openSocket(address, { sslMode: "require" }, signal), /^Error: Cannot use TLS with/);
+    assert.equal((await hello.promise).includes(host), isNamed, host);
+  }
+});
+
 Deno.test("does not go on without TLS for a file that is not there", async () => {
   await using server = new FakePostgres(async () => {});
   for (const sslMode of modes) {

@@ -29,6 +29,12 @@ export class FakeBackend {
     }
   }
 
+  /** Whatever comes next, as one read gives it. */
+  async readSome(): Promise<Uint8Array> {
+    const bytes = new Uint8Array(64 * 1024);
+    return bytes.subarray(0, await this.#conn.read(bytes) ?? 0);
+  }
+
   async send(...parts: (Uint8Array | string)[]): Promise<void> {
     for (const part of parts) {
       let bytes = typeof part === "string" ? new TextEncoder().encode(part) : part;
