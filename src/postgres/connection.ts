@@ -25,8 +25,8 @@ export type StartupParameters = Readonly<Record<string, string>>;
 type Message = Extract<Received, { kind: "message" }>;
 
 /**
- * A session with a server, for one query or copy at a time. Once anything but a `ServerError` was thrown it is good
- * for nothing but being closed.
+ * A session with a server, for one query or copy at a time. Once anything was thrown but a `ServerError` of severity
+ * `ERROR`, it is good for nothing but being closed.
  */
 export class Connection implements AsyncDisposable {
   readonly address: HostAddress;
@@ -94,10 +94,10 @@ export class Connection implements AsyncDisposable {
     this.#socket.write(queryMessage(sql));
     let columns: string[] = [];
     let rows: TextRow[] = [];
-    let error: ServerError | undefined;
+    let failure: ServerError | undefined;
     try {
       for (;;) {
-        const { type, body } = await this.#takeMessage(signal);
+        const { type, body } = await this.#takeMessage(signal, failure);
         switch (type) {
           case "T":
             columns = readColumns(body);
@@ -107,13 +107,13 @@ export class Connection implements AsyncDisposable {
             rows.push(readRow(body, columns));
             break;
           case "E":
-            error ??= new ServerError(body);
+            failure ??= new ServerError(body);
             break;
           case "C":
           case "I":
             break;
           case "Z":
-            if (error) throw error;
+            if (failure) throw failure;
             return rows;
           default:
             throw this.#unexpected(type, "a query");
@@ -129,18 +129,18 @@ export class Connection implements AsyncDisposable {
   async copyBoth(sql: string, signal: AbortSignal = never): Promise<CopyBoth> {
     const occupied = this.#occupy("a copy");
     this.#socket.write(queryMessage(sql));
-    let error: ServerError | undefined;
+    let failure: ServerError | undefined;
     try {
       for (;;) {
-        const { type, body } = await this.#takeMessage(signal);
+        const { type, body } = await this.#takeMessage(signal, failure);
         switch (type) {
           case "W":
             return new CopyBothStream(this.#reader, this.#socket, () => occupied[Symbol.dispose]());
           case "E":
-            error ??= new ServerError(body);
+            failure ??= new ServerError(body);
             break;
           case "Z":
-            throw error ?? new Error(`Cannot start a copy: '${sql}' makes none`);
+            throw failure ?? new Error(`Cannot start a copy: '${sql}' makes none`);
           default:
             throw this.#unexpected(type, "the start of a copy");
         }
@@ -175,8 +175,11 @@ export class Connection implements AsyncDisposable {
     this.#socket.destroy();
   }
 
-  async #takeMessage(signal: AbortSignal): Promise<Message> {
-    const received = await this.#reader.take(signal);
+  /** A server that ends the session says why (`failure`) before it closes. */
+  async #takeMessage(signal: AbortSignal, failure: ServerError | undefined): Promise<Message> {
+    const received = await this.#reader.take(signal).catch((error) => {
+      throw !signal.aborted && failure ? failure : error;
+    });
     if (received.kind === "copyData") throw this.#unexpected("d", "a query");
     return received;
   }

@@ -78,16 +78,18 @@ export class CopyBothStream implements CopyBoth {
     if (this.#isReleased) return;
     if (!this.#isDoneSent) this.#socket.write(copyDone());
     this.#isDoneSent = true;
-    let error: ServerError | undefined;
+    let failure: ServerError | undefined;
     for (;;) {
-      const received = await this.#reader.take(signal);
+      const received = await this.#reader.take(signal).catch((error) => {
+        throw !signal.aborted && failure ? failure : error;
+      });
       if (received.kind === "copyData") continue;
-      if (received.type === "E") error ??= new ServerError(received.body);
+      if (received.type === "E") failure ??= new ServerError(received.body);
       if (received.type === "Z") break;
     }
     this.#isOver = true;
     this.#isReleased = true;
     this.#release();
-    if (error) throw error;
+    if (failure) throw failure;
   }
 }

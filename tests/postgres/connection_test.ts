@@ -169,6 +169,23 @@ Deno.test("says when the connection is lost, and goes on saying so", async () =>
   await assert.rejects(connection.query("SELECT 1"), lost);
 });
 
+Deno.test("says why the server ended the session, if it said so before", async () => {
+  await using server = new FakePostgres(async (backend, connectionNumber) => {
+    await backend.letIn();
+    if (connectionNumber === 2) await startCopy(backend);
+    await backend.readMessage();
+    await backend.send(errorResponse("57P01", "terminating connection"));
+  });
+  const expected = { name: "ServerError", code: "57P01" };
+  await using querying = await openConnection(server.options(), {}, signal);
+  await assert.rejects(querying.query("SELECT 1"), expected);
+  await assert.rejects(querying.query("SELECT 1"), /the connection was closed/);
+  await using starting = await openConnection(server.options(), {}, signal);
+  await assert.rejects(starting.copyBoth("START"), expected);
+  await using ending = await openConnection(server.options(), {}, signal);
+  await assert.rejects((await ending.copyBoth("START")).end(signal), expected);
+});
+
 Deno.test("closes on a message that does not belong there, or whose length is absurd", async () => {
   for (
     const answer of [
