@@ -1,13 +1,10 @@
-import { type JsonIndex, NODE } from "./json_index.ts";
+import { type JsonIndex, NODE, NONE } from "./json_index.ts";
 
 /** A JSON text with its index. Nodes are positions in the index; keys are nodes, too. */
 export interface JsonDocument {
   readonly text: string;
   readonly index: JsonIndex;
 }
-
-/** No node. */
-export const NONE = -1;
 
 export function beginOf({ index }: JsonDocument, node: number): number {
   return index[node] ?? 0;

@@ -1,15 +1,24 @@
+import { AsciiBuffer, WORD } from "./json_ascii.ts";
+
 /**
  * Where the values of a JSON text stand: one node after the other in the order of the text. A node is three numbers:
  * its begin, its end, and the index of the node behind it and all that it contains. An object's children are a key and
- * a value by turns, an array's its items; the first child is the next node.
+ * a value by turns, an array's its items; the first child is the next node. Offsets are UTF-16 code units.
  */
 export type JsonIndex = readonly number[];
 
 /** Numbers in a node. */
 export const NODE = 3;
 
+/** No node. */
+export const NONE = -1;
+
+/** The bytes of the text that was indexed last. */
+export const indexed = new AsciiBuffer();
+
 const SPACE = 0x20;
 const QUOTE = 0x22;
+const PLUS = 0x2b;
 const COMMA = 0x2c;
 const MINUS = 0x2d;
 const DOT = 0x2e;
@@ -30,9 +39,12 @@ PLAIN[BACKSLASH] = 0;
 
 const WORDS = ["true", "false", "null"].map((word) => new TextEncoder().encode(word));
 
+/** Where an index grows before it is copied; indexing is synchronous. */
+const nodes: number[] = [];
+
 /**
  * Reads a JSON text once, checking all of it; returns its index, or, as a number, the offset at which it is not JSON.
- * Offsets are UTF-16 code units. Nesting costs memory, no stack.
+ * Nesting costs memory, no stack.
  *
  *     value  = object / array / string / number / true / false / null
  *     object = "{" [ string ":" value *( "," string ":" value ) ] "}"
@@ -41,51 +53,49 @@ const WORDS = ["true", "false", "null"].map((word) => new TextEncoder().encode(w
  * @see https://www.rfc-editor.org/rfc/rfc8259
  */
 export function indexJson(text: string): JsonIndex | number {
-  const bytes = asciiOf(text);
-  const nodes: number[] = [];
-  /** Of the arrays and objects that are open, innermost last. */
-  const parents: number[] = [];
-  let parent = -1;
+  const { bytes, words } = indexed.fill(text);
+  let size = 0;
+  /** The innermost array or object that is open; while it is, its third number is the one around it. */
+  let parent = NONE;
   let closing = 0;
   let keyIsNext = false;
   let at = skipSpace(bytes, 0);
   for (;;) {
     const begin = at;
     const first = bytes[at] ?? 0;
-    if (first === QUOTE) {
-      at = skipString(bytes, at);
-      if (at < 0) return failedAt(at);
-      nodes.push(begin, at, nodes.length + NODE);
-      if (keyIsNext) {
-        keyIsNext = false;
-        at = skipSpace(bytes, at);
-        if (bytes[at] !== COLON) return at;
-        at = skipSpace(bytes, at + 1);
-        continue;
-      }
-    } else if (keyIsNext) {
-      return at;
-    } else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
+    if (keyIsNext && first !== QUOTE) return at;
+    if (first === OPEN_BRACE || first === OPEN_BRACKET) {
       at = skipSpace(bytes, at + 1);
       if (bytes[at] !== first + TO_CLOSING) {
-        if (parent >= 0) parents.push(parent);
-        parent = nodes.length;
-        nodes.push(begin, 0, 0);
+        nodes[size] = begin;
+        nodes[size + 1] = NONE;
+        nodes[size + 2] = parent;
+        parent = size;
+        size += NODE;
         closing = first + TO_CLOSING;
         keyIsNext = first === OPEN_BRACE;
         continue;
       }
       at++;
-      nodes.push(begin, at, nodes.length + NODE);
     } else {
-      at = first === MINUS || (first >= ZERO && first <= NINE) ? skipNumber(bytes, at) : skipWord(bytes, at);
+      at = skipScalar(bytes, words, at);
       if (at < 0) return failedAt(at);
-      nodes.push(begin, at, nodes.length + NODE);
+    }
+    nodes[size] = begin;
+    nodes[size + 1] = at;
+    size += NODE;
+    nodes[size - 1] = size;
+    if (keyIsNext) {
+      keyIsNext = false;
+      at = skipSpace(bytes, at);
+      if (bytes[at] !== COLON) return at;
+      at = skipSpace(bytes, at + 1);
+      continue;
     }
 
     for (;;) {
       at = skipSpace(bytes, at);
-      if (parent < 0) return at === text.length ? nodes : at;
+      if (parent === NONE) return at === text.length ? nodes.slice(0, size) : at;
       const next = bytes[at];
       if (next === COMMA) {
         at = skipSpace(bytes, at + 1);
@@ -94,17 +104,18 @@ export function indexJson(text: string): JsonIndex | number {
       }
       if (next !== closing) return at;
       at++;
+      const outer = nodes[parent + 2] ?? NONE;
       nodes[parent + 1] = at;
-      nodes[parent + 2] = nodes.length;
-      parent = parents.pop() ?? -1;
-      if (parent >= 0) closing = (bytes[nodes[parent] ?? 0] ?? 0) + TO_CLOSING;
+      nodes[parent + 2] = size;
+      parent = outer;
+      if (parent !== NONE) closing = (bytes[nodes[parent] ?? 0] ?? 0) + TO_CLOSING;
     }
   }
 }
 
 /*
- * The skip functions take the offset of a token's first byte and return the offset behind its last; a token that is
- * none gives `failure(offset)`. Behind the end of the text they find 0, which is nowhere in JSON.
+ * The skip functions take the offset of a token's first byte and return the offset behind its last; of what is no such
+ * token they return `failure(offset)`. Behind the end of the text they find 0, which is nowhere in JSON.
  */
 
 function failure(at: number): number {
@@ -123,16 +134,34 @@ function skipSpace(bytes: Uint8Array, at: number): number {
   }
 }
 
+/** A string, a number, `true`, `false` or `null`. */
+export function skipScalar(bytes: Uint8Array, words: DataView, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first === QUOTE) return skipString(bytes, words, at);
+  return first === MINUS || (first >= ZERO && first <= NINE) ? skipNumber(bytes, at) : skipWord(bytes, at);
+}
+
 /** `string = %x22 *( %x20-21 / %x23-5B / %x5D-10FFFF / escape ) %x22` */
-function skipString(bytes: Uint8Array, at: number): number {
+function skipString(bytes: Uint8Array, words: DataView, at: number): number {
+  at++;
   for (;;) {
-    do at++; while (PLAIN[bytes[at] ?? 0] === 1);
+    while (isPlain(words.getInt32(at, true))) at += WORD;
+    while (PLAIN[bytes[at] ?? 0] === 1) at++;
     if (bytes[at] === QUOTE) return at + 1;
     if (bytes[at] !== BACKSLASH) return failure(at);
     at = skipEscape(bytes, at);
     if (at < 0) return at;
-    at--;
   }
+}
+
+/**
+ * Whether none of the four ASCII bytes is a quote, a backslash or a control character: subtracting makes the high bit of
+ * one that is too small for it, and XOR makes 0 of quotes and backslashes.
+ */
+function isPlain(word: number): boolean {
+  const noQuotes = (word ^ 0x22222222) - 0x01010101;
+  const noBackslashes = (word ^ 0x5c5c5c5c) - 0x01010101;
+  return ((noQuotes | noBackslashes | (word - 0x20202020)) & 0x80808080) === 0;
 }
 
 /** `escape = %x5C ( %x22 / %x5C / "/" / "b" / "f" / "n" / "r" / "t" / "u" 4HEXDIG )` */
@@ -169,7 +198,7 @@ function skipNumber(bytes: Uint8Array, at: number): number {
   if (bytes[at] === DOT) at = skipDigits(bytes, at + 1);
   if (at > 0 && ((bytes[at] ?? 0) | 0x20) === 0x65) {
     const sign = bytes[at + 1];
-    at = skipDigits(bytes, sign === 0x2b || sign === MINUS ? at + 2 : at + 1);
+    at = skipDigits(bytes, sign === PLUS || sign === MINUS ? at + 2 : at + 1);
   }
   return at;
 }
@@ -184,23 +213,10 @@ function skipDigits(bytes: Uint8Array, at: number): number {
 }
 
 function skipWord(bytes: Uint8Array, at: number): number {
-  const word = WORDS.find((word) => word.every((byte, index) => bytes[at + index] === byte));
-  return word ? at + word.length : failure(at);
-}
-
-const encoder = new TextEncoder();
-/** Reused, since reading a text is synchronous; texts larger than this are rare enough for an array of their own. */
-const buffer = new Uint8Array(1 << 16);
-
-/**
- * The text as bytes, one for each code unit, followed by 0: an index into a byte array costs a fraction of
- * `charCodeAt`. What is not ASCII can only stand in strings, where one character is as good as another.
- */
-function asciiOf(text: string): Uint8Array {
-  const bytes = text.length < buffer.length ? buffer : new Uint8Array(text.length + 1);
-  const { read, written } = encoder.encodeInto(text, bytes);
-  // deno-lint-ignore no-control-regex
-  if (read !== written) encoder.encodeInto(text.replace(/[^\x00-\x7f]/g, "?"), bytes);
-  bytes[text.length] = 0;
-  return bytes;
+  for (const word of WORDS) {
+    let length = 0;
+    while (length < word.length && bytes[at + length] === word[length]) length++;
+    if (length === word.length) return at + length;
+  }
+  return failure(at);
 }

@@ -6,10 +6,9 @@ import {
   type JsonDocument,
   keyAt,
   nodeBehind,
-  NONE,
   textOf,
 } from "./json_document.ts";
-import { indexJson } from "./json_index.ts";
+import { indexJson, NONE } from "./json_index.ts";
 import { sameNumber } from "./json_number.ts";
 
 export type JsonKind = "object" | "array" | "string" | "number" | "boolean" | "null";
