@@ -7,7 +7,7 @@ import type { Configuration } from "./src/config/configuration.ts";
 import { loadConfiguration } from "./src/config/load_configuration.ts";
 import { duration, integer } from "./src/config/values.ts";
 import { configureLogging } from "./src/observe/log_setup.ts";
-import { resolveConnectionOptions } from "./src/postgres/connection_string.ts";
+import { resolveConnectionOptions } from "./src/postgres/connection/connection_string.ts";
 import { setUp } from "./src/setup.ts";
 
 const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital twin graph as CloudEvents

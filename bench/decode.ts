@@ -2,8 +2,8 @@
  * What decoding costs, without a server: `deno bench --allow-read bench/decode.ts`. Each iteration is 100 transactions of
  * 10 updates with the whole old row, so that a time in microseconds for an iteration is one in nanoseconds for a row.
  */
-import { PgoutputDecoder } from "../src/postgres/pgoutput_decoder.ts";
-import { ReplicationDecoder } from "../src/postgres/replication_decoder.ts";
+import { PgoutputDecoder } from "../src/postgres/pgoutput/pgoutput_decoder.ts";
+import { ReplicationDecoder } from "../src/postgres/pgoutput/replication_decoder.ts";
 import type { Replicated } from "../src/postgres/row_change.ts";
 import { readCapture } from "../tests/support/captures.ts";
 import { type BuiltMessage, encodeWalMessage } from "../tests/support/pgoutput_builder.ts";

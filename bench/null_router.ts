@@ -5,7 +5,7 @@
 import process from "node:process";
 import type { Configuration } from "../src/config/configuration.ts";
 import { runRouter } from "../src/app.ts";
-import { resolveConnectionOptions } from "../src/postgres/connection_string.ts";
+import { resolveConnectionOptions } from "../src/postgres/connection/connection_string.ts";
 import type { Sink } from "../src/sink/sink.ts";
 
 const [connectionString = "", slot = "", publication = "", events = "0"] = Deno.args;

@@ -1,5 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
-import { quoteName, quoteString } from "../src/postgres/quote.ts";
+import { quoteName, quoteString } from "../src/postgres/connection/quote.ts";
 
 /** How a label's table is made. */
 export interface LabelOptions {

@@ -1,6 +1,6 @@
 import type { SinkSettings } from "./deliver/sink_settings.ts";
-import { checkSource } from "./postgres/source.ts";
-import type { ReplicationSettings } from "./postgres/replication_settings.ts";
+import { checkSource } from "./postgres/replication/source.ts";
+import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import type { Setup } from "./setup.ts";
 
 /** How long the database and each sink get, in milliseconds. */

@@ -2,9 +2,9 @@ import type { Configuration, RouteConfiguration, SinkConfiguration } from "./con
 import { ConfigurationError, type Problem } from "./config/problem.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
 import { logOf } from "./observe/log.ts";
-import { resolveConnectionOptions } from "./postgres/connection_string.ts";
-import type { ConnectionOptions } from "./postgres/connection_options.ts";
-import type { ReplicationSettings } from "./postgres/replication_settings.ts";
+import { resolveConnectionOptions } from "./postgres/connection/connection_string.ts";
+import type { ConnectionOptions } from "./postgres/connection/connection_options.ts";
+import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import type { Route } from "./route/router.ts";
 import type { Sink, SinkContext } from "./sink/sink.ts";
 

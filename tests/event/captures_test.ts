@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EventFactory } from "../../src/event/event_factory.ts";
 import { readEventId } from "../../src/event/event_id.ts";
 import type { CloudEvent } from "../../src/event/cloud_event.ts";
-import { ReplicationDecoder } from "../../src/postgres/replication_decoder.ts";
+import { ReplicationDecoder } from "../../src/postgres/pgoutput/replication_decoder.ts";
 import { type CaptureName, captureNames, readCapture } from "../support/captures.ts";
 import { type TwinOutcome, twinOutcome } from "../support/twin_items.ts";
 

@@ -4,8 +4,8 @@ import { createAgeShape, createEdgeLabel, createGraph, createVertexLabel } from 
 import { agtype, float } from "../../demo/agtype.ts";
 import { startPostgres } from "../../demo/embedded_postgres.ts";
 import { TwinGraph } from "../../demo/twin_graph.ts";
-import { PgoutputDecoder, type SkippedRow } from "../../src/postgres/pgoutput_decoder.ts";
-import { quoteTable } from "../../src/postgres/quote.ts";
+import { PgoutputDecoder, type SkippedRow } from "../../src/postgres/pgoutput/pgoutput_decoder.ts";
+import { quoteTable } from "../../src/postgres/connection/quote.ts";
 import type { RelationMessage, Tuple, WalMessage } from "../../src/postgres/wal_message.ts";
 import { type CaptureName, readCapture } from "../support/captures.ts";
 

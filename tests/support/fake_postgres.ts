@@ -1,4 +1,4 @@
-import type { ConnectionOptions, HostAddress } from "../../src/postgres/connection_options.ts";
+import type { ConnectionOptions, HostAddress } from "../../src/postgres/connection/connection_options.ts";
 import { ByteWriter } from "./byte_writer.ts";
 
 /** The server's end of a connection, for a test that says and hears what it wants. */

@@ -1,6 +1,6 @@
 import { ByteReader } from "../../src/postgres/byte_reader.ts";
-import type { ConnectionOptions } from "../../src/postgres/connection_options.ts";
-import { MessageFramer } from "../../src/postgres/message_framer.ts";
+import type { ConnectionOptions } from "../../src/postgres/connection/connection_options.ts";
+import { MessageFramer } from "../../src/postgres/connection/message_framer.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { until } from "./until.ts";
 

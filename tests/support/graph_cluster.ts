@@ -1,9 +1,9 @@
 import postgres, { type Sql } from "postgres";
 import { createAgeShape, createEdgeLabel, createGraph, createVertexLabel } from "../../demo/age_shape.ts";
 import { type PostgresOptions, type PostgresServer, startPostgres } from "../../demo/embedded_postgres.ts";
-import type { ConnectionOptions } from "../../src/postgres/connection_options.ts";
-import { quoteName } from "../../src/postgres/quote.ts";
-import type { ReplicationSettings } from "../../src/postgres/replication_settings.ts";
+import type { ConnectionOptions } from "../../src/postgres/connection/connection_options.ts";
+import { quoteName } from "../../src/postgres/connection/quote.ts";
+import type { ReplicationSettings } from "../../src/postgres/replication/replication_settings.ts";
 
 /** One PostgreSQL server for many tests: each gets a database of its own, with a graph in it. */
 export class GraphCluster implements AsyncDisposable {

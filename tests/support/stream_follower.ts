@@ -1,9 +1,9 @@
 import { Metrics } from "../../src/observe/metrics.ts";
-import { ReplicationDecoder } from "../../src/postgres/replication_decoder.ts";
-import type { ReplicationSettings } from "../../src/postgres/replication_settings.ts";
-import { ReplicationStream } from "../../src/postgres/replication_stream.ts";
+import { ReplicationDecoder } from "../../src/postgres/pgoutput/replication_decoder.ts";
+import type { ReplicationSettings } from "../../src/postgres/replication/replication_settings.ts";
+import { ReplicationStream } from "../../src/postgres/replication/replication_stream.ts";
 import type { Replicated } from "../../src/postgres/row_change.ts";
-import type { Connected } from "../../src/postgres/stream_chunk.ts";
+import type { Connected } from "../../src/postgres/replication/stream_chunk.ts";
 import { LogRecorder } from "./log_recorder.ts";
 import { until } from "./until.ts";
 

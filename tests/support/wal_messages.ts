@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ProtocolError } from "../../src/postgres/protocol_error.ts";
 import type { Relation, Replicated } from "../../src/postgres/row_change.ts";
-import { TransactionAssembler } from "../../src/postgres/transaction_assembler.ts";
+import { TransactionAssembler } from "../../src/postgres/pgoutput/transaction_assembler.ts";
 import type { RelationMessage, WalMessage } from "../../src/postgres/wal_message.ts";
 import { BuiltTuple, type ColumnValue } from "./pgoutput_builder.ts";
 

@@ -1,0 +1,103 @@
+import { Buffer } from "node:buffer";
+import postgres, { type Sql } from "postgres";
+import { logOf } from "../../observe/log.ts";
+import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from "./backend_messages.ts";
+import { cancelSession } from "./cancel.ts";
+import type { Connection } from "./connection.ts";
+import { type ConnectionOptions, formatAddress, type HostAddress } from "./connection_options.ts";
+import { openConnection } from "./open_connection.ts";
+import { type Handover, SqlSocket } from "./sql_socket.ts";
+
+export type { Sql } from "postgres";
+
+const log = logOf("postgres");
+const endSeconds = 2;
+
+/**
+ * postgres.js over connections that `openConnection` opens, so that logging in, TLS and the choice of a host are the
+ * same for all SQL. Connects when it is first needed, and again after a loss; a query that was under way then fails.
+ * An error of the server has its SQLSTATE as `code`.
+ *
+ * With `pin`, every connection goes to that host. `max` is how many connections there may be at once, 2 by default.
+ * `end()` waits for running queries for at most 2 s, if it is not told otherwise; disposing of it does not wait. Either
+ * way every connection is then closed.
+ */
+export function openSql(
+  options: ConnectionOptions,
+  { pin, max = 2 }: { readonly pin?: HostAddress; readonly max?: number } = {},
+): Sql & AsyncDisposable {
+  const address = pin ?? options.hosts[0];
+  const sessions = new Map<number, Connection>();
+  const sockets = new Set<SqlSocket>();
+
+  function makeSocket(): SqlSocket {
+    const socket = new SqlSocket(open, cancel);
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    return socket;
+  }
+
+  async function open(signal: AbortSignal): Promise<Handover> {
+    const connection = await openConnection(options, {}, signal, pin);
+    sessions.set(connection.processId, connection);
+    const socket = connection.detach();
+    socket.once("close", () => sessions.delete(connection.processId));
+    return { peer: formatAddress(connection.address), socket, greeting: greetingOf(connection) };
+  }
+
+  async function cancel(request: Uint8Array, signal: AbortSignal): Promise<void> {
+    const session = sessions.get(Buffer.from(request).readInt32BE(8));
+    if (session) await cancelSession(session, options, signal);
+  }
+
+  // Everything that postgres.js would otherwise take from environment variables is said.
+  const settings = {
+    socket: makeSocket,
+    // For its error messages alone.
+    host: address?.host ?? "",
+    port: address?.port ?? 0,
+    database: options.database,
+    user: options.user,
+    pass: "",
+    ssl: false,
+    sslnegotiation: null,
+    // What `greetingOf` says of the session is that it will do.
+    target_session_attrs: "read-write" as const,
+    max,
+    max_lifetime: null,
+    max_pipeline: 100,
+    idle_timeout: 0,
+    connect_timeout: 0,
+    keep_alive: 0,
+    backoff: () => 0,
+    prepare: false,
+    fetch_types: false,
+    debug: false,
+    connection: { application_name: options.applicationName },
+    onnotice: ({ severity, code, message }: postgres.Notice) =>
+      log.debug("Notice from the server", { severity, code, message }),
+  };
+  const sql = postgres(settings);
+  const endQueries = sql.end;
+  // Without a limit it would wait for ever for a connection that was lost during a query.
+  async function end({ timeout = endSeconds }: { timeout?: number } = {}): Promise<void> {
+    await endQueries({ timeout });
+    await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+  }
+  return Object.assign(sql, { end, [Symbol.asyncDispose]: () => end({ timeout: 0 }) });
+}
+
+/**
+ * What a server sends to who has logged in: AuthenticationOk, ParameterStatus for each parameter, BackendKeyData,
+ * ReadyForQuery. `openConnection` has chosen the host: here every session is one that writes.
+ */
+function greetingOf({ parameters, processId, secretKey }: Connection): Uint8Array {
+  const reported = new Map(parameters);
+  reported.set("in_hot_standby", "off").set("default_transaction_read_only", "off");
+  return Buffer.concat([
+    authenticationOk(),
+    ...[...reported].map(([name, value]) => parameterStatus(name, value)),
+    backendKeyData(processId, secretKey),
+    readyForQuery(),
+  ]);
+}

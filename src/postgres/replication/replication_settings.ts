@@ -1,0 +1,17 @@
+import type { ConnectionOptions } from "../connection/connection_options.ts";
+
+/** Which changes are read, from where, and by what names PostgreSQL knows the reader. */
+export interface ReplicationSettings {
+  readonly connection: ConnectionOptions;
+  readonly slot: string;
+  readonly publication: string;
+  /** Default: every graph of the database, those born later too. */
+  readonly graphs?: readonly string[];
+  /** Whether a slot that has to be created survives a failover to a standby (PostgreSQL 17 and later). */
+  readonly failover: boolean;
+}
+
+/** Whether a graph's changes are wanted. */
+export function follows(settings: ReplicationSettings, graph: string): boolean {
+  return settings.graphs === undefined || settings.graphs.includes(graph);
+}

@@ -1,0 +1,346 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { PartState } from "../../observe/health.ts";
+import type { Log } from "../../observe/log.ts";
+import type { Metrics } from "../../observe/metrics.ts";
+import { formatAddress } from "../connection/connection_options.ts";
+import { type Finding, PreflightError } from "./finding.ts";
+import { LabelWatch } from "./label_watch.ts";
+import { type Liveness, livenessTimings } from "./liveness.ts";
+import { formatLsn, type Lsn } from "../lsn.ts";
+import { Outage } from "./outage.ts";
+import { ReplicationProgress } from "./replication_progress.ts";
+import { ReplicationSession, SilenceError } from "./replication_session.ts";
+import type { ReplicationSettings } from "./replication_settings.ts";
+import { readSlot, waitForSlot } from "./slot.ts";
+import { endOnAbort, openSource, readWalEnd, type Source } from "./source.ts";
+import { isHopeless, sqlState } from "../connection/sql_state.ts";
+import type { Connected, StreamChunk } from "./stream_chunk.ts";
+
+/** Whom the stream tells. */
+export interface ReplicationObservers {
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Everything that ends with a connection. */
+interface Streaming {
+  readonly source: Source;
+  readonly session: ReplicationSession;
+  readonly stopWatching: AbortController;
+  isMeasuring: boolean;
+}
+
+/**
+ * The changes of one database, for the life of the program. Connects, makes what is missing (publication, slot, replica
+ * identities), streams, and begins again whenever the connection is lost, for ever; an outage is said once, and when it
+ * is over. Labels that come meanwhile are looked after.
+ */
+export class ReplicationStream implements AsyncDisposable {
+  readonly #settings: ReplicationSettings;
+  readonly #open: typeof openSource;
+  readonly #metrics: Metrics;
+  readonly #log: Log;
+  readonly #labels: LabelWatch;
+  readonly #outage: Outage;
+  readonly #closing = new AbortController();
+  /** Problems of warnings that have been logged. */
+  readonly #warned = new Set<string>();
+  #progress = new ReplicationProgress();
+  #systemIdentifier: string | undefined;
+  #timeline: number | undefined;
+  #streaming: Streaming | undefined;
+  #isReading = false;
+  /** Connections given up for silence since the confirmed position last moved. */
+  #silences = { count: 0, confirmed: -1n };
+  /** Why the reader wants another connection. */
+  #unreadable: unknown;
+  /** What is, while nothing is streamed. */
+  #state = "connecting";
+  #detail: string | undefined;
+  #since = Date.now();
+  #host: string | undefined;
+
+  /** `open` is for tests. */
+  constructor(settings: ReplicationSettings, { metrics, log }: ReplicationObservers, open = openSource) {
+    this.#settings = settings;
+    this.#open = open;
+    this.#metrics = metrics;
+    this.#log = log;
+    this.#labels = new LabelWatch(settings, log);
+    this.#outage = new Outage("Replication", log);
+  }
+
+  /**
+   * What the server sends, in order, for one reader. While nobody takes the next chunk nothing is read, and the
+   * connection is kept. Ends when the signal aborts; the connection is kept even then, so that what was read can still
+   * be confirmed, until the stream is disposed of.
+   *
+   * Throws a `PreflightError` for what somebody has to change, and before the first connection has come about what the
+   * server says to a wrong password, a missing database and the like. Once it has streamed, only the loss of the slot, or
+   * another database cluster in the server's place, ends it.
+   */
+  async *messages(signal: AbortSignal): AsyncGenerator<StreamChunk, void, void> {
+    if (this.#isReading) throw new Error("Cannot read the replication stream: somebody else is reading");
+    this.#isReading = true;
+    const stop = AbortSignal.any([signal, this.#closing.signal]);
+    try {
+      while (!stop.aborted) {
+        try {
+          if (!this.#streaming) yield await this.#connect(stop);
+          if (this.#streaming) yield* this.#read(this.#streaming.session, stop);
+        } catch (error) {
+          if (stop.aborted) return;
+          await this.#disconnect();
+          if (this.#isFinal(error)) {
+            this.#enter("stopped", error);
+            throw error;
+          }
+          if (error instanceof SilenceError) this.#countSilence();
+          // An outage is said once; but what a person has to change may come to light in its course.
+          if (error instanceof PreflightError && this.#outage.isUnderWay) {
+            error.findings.forEach(this.#warnOnce, this);
+          }
+          this.#enter("interrupted", error);
+          await delay(this.#outage.failed(error), undefined, { signal: stop }).catch(() => {});
+        }
+      }
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  /**
+   * Everything before `lsn` is settled: the server need not keep it, and sends none of it again. Lower positions than
+   * before change nothing. Goes out within 50 ms, with all that is confirmed meanwhile.
+   */
+  confirm(lsn: Lsn): void {
+    const result = this.#progress.confirm(lsn);
+    if (result === "moved") this.#streaming?.session.confirmSoon();
+    if (result !== "refused") return;
+    const received = formatLsn(this.#progress.received);
+    this.#log.debug("A position that has not been reached is not confirmed", {
+      lsn: formatLsn(lsn),
+      received,
+    });
+  }
+
+  /**
+   * To be called by the reader for a chunk that it cannot make sense of: the stream then goes on as after the loss of
+   * a connection, with a new one and from what is confirmed.
+   */
+  beginAgain(reason: unknown): void {
+    this.#unreadable ??= reason;
+  }
+
+  /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
+  labelsChanged(): void {
+    this.#labels.labelsChanged();
+  }
+
+  /** Ready while the server was heard recently, or would be if the consumer took what it has sent. */
+  health(): PartState {
+    const facts = {
+      ...(this.#host === undefined ? {} : { host: this.#host }),
+      database: this.#settings.connection.database,
+      slot: this.#settings.slot,
+      confirmed: formatLsn(this.#progress.confirmed),
+      lagBytes: this.lagBytes,
+    };
+    const liveness = this.#streaming?.session.liveness;
+    if (this.#streaming && (liveness === "silent" || liveness === "lost")) {
+      const silence = Math.round(this.#streaming.session.silence);
+      const detail = `nothing heard for ${Math.round(silence / 1_000)} s`;
+      return {
+        name: "replication",
+        ready: false,
+        state: "silent",
+        since: Date.now() - silence,
+        detail,
+        facts,
+      };
+    }
+    const detail = liveness === "not reading" ? "waiting for sinks" : this.#detail;
+    return {
+      name: "replication",
+      ready: this.#streaming !== undefined,
+      state: this.#state,
+      since: this.#since,
+      ...(detail === undefined ? {} : { detail }),
+      facts,
+    };
+  }
+
+  /** WAL that the server has written and that is not confirmed; 0 while it is not known. */
+  get lagBytes(): number {
+    return this.#progress.lagBytes;
+  }
+
+  /** Confirms what has been settled, and ends the connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#streaming?.session.end();
+    await this.#disconnect();
+    this.#enter("stopped");
+  }
+
+  async *#read(session: ReplicationSession, signal: AbortSignal): AsyncGenerator<StreamChunk, void, void> {
+    for await (const chunk of session.read(signal)) {
+      yield chunk;
+      if (this.#unreadable === undefined) continue;
+      const reason = this.#unreadable;
+      this.#unreadable = undefined;
+      throw reason;
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<Connected> {
+    const isFirst = this.#systemIdentifier === undefined;
+    if (isFirst) this.#enter("connecting");
+    const source = await this.#open(this.#settings, {
+      systemIdentifier: this.#systemIdentifier,
+      labels: this.#labels,
+      warn: (finding) => this.#warnOnce(finding),
+      log: this.#log,
+    }, signal);
+    try {
+      this.#host = formatAddress(source.connection.address);
+      this.#systemIdentifier = source.systemIdentifier;
+      const sameTimelineAsBefore = this.#recognise(source);
+      const session = await this.#startSession(source, signal);
+      if (signal.aborted) {
+        await session.abandon();
+        throw signal.reason;
+      }
+      const stopWatching = new AbortController();
+      void this.#labels.run(source, stopWatching.signal);
+      this.#streaming = { source, session, stopWatching, isMeasuring: false };
+      if (isFirst) {
+        this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
+      }
+      this.#enter("streaming");
+      const { systemIdentifier, database, timeline, graphCount, version: serverVersion } = source;
+      return {
+        kind: "connected",
+        systemIdentifier,
+        database,
+        timeline,
+        sameTimelineAsBefore,
+        graphCount,
+        serverVersion,
+      };
+    } catch (error) {
+      await source[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Whether LSNs mean the same as on the connection before; if not, what was confirmed is forgotten. */
+  #recognise({ timeline, walEnd }: Source): boolean {
+    const before = this.#timeline;
+    this.#timeline = timeline;
+    if (before === undefined) return true;
+    // A cluster that was restored to an earlier state may have kept its timeline, but not what we know of.
+    if (timeline === before && walEnd >= this.#progress.confirmed) return true;
+    this.#log.warn("The server has another history than before: what the slot holds comes again", {
+      host: this.#host,
+      timeline: { before, now: timeline },
+      confirmed: formatLsn(this.#progress.confirmed),
+    });
+    this.#progress = new ReplicationProgress();
+    return false;
+  }
+
+  async #startSession(source: Source, signal: AbortSignal): Promise<ReplicationSession> {
+    using _ = endOnAbort(source.sql, signal);
+    const { slot } = this.#settings;
+    let hasWaited = false;
+    const onWait = (user: string) => {
+      this.#enter("waiting for slot", `${user} streams from slot ${slot}`);
+      if (!hasWaited) this.#log.info(`Slot ${slot} is in use by ${user}; waiting for it`);
+      hasWaited = true;
+    };
+    const { count, confirmed } = this.#silences;
+    const timings = livenessTimings(
+      source.walSenderTimeout,
+      this.#progress.confirmed > confirmed ? 0 : count,
+    );
+    for (;;) {
+      await waitForSlot(source.sql, slot, onWait, signal);
+      // Only now: whoever had the slot may have confirmed more.
+      const { confirmedFlushLsn = 0n } = await readSlot(source.sql, slot) ?? {};
+      this.#progress.resumeAt(confirmedFlushLsn);
+      try {
+        const onTick = (liveness: Liveness) => this.#tick(liveness);
+        return await ReplicationSession.start(
+          source.connection,
+          this.#settings,
+          this.#progress,
+          timings,
+          onTick,
+          signal,
+        );
+      } catch (error) {
+        if (sqlState(error) !== "55006") throw error; // object_in_use: somebody was faster
+        await delay(250, undefined, { signal });
+      }
+    }
+  }
+
+  #tick(liveness: Liveness): void {
+    const isWell = liveness === "alive" || liveness === "not reading";
+    this.#metrics.streaming.set(isWell ? 1 : 0);
+    if (isWell) this.#outage.isOver();
+    if (this.#streaming) void this.#measureLag(this.#streaming);
+  }
+
+  /** Keepalives tell only how far the server has read its WAL, not how far it has written it. */
+  async #measureLag(streaming: Streaming): Promise<void> {
+    if (streaming.isMeasuring) return;
+    streaming.isMeasuring = true;
+    try {
+      const end = await readWalEnd(streaming.source.sql);
+      if (streaming === this.#streaming) this.#progress.written(end);
+    } catch (error) {
+      if (streaming === this.#streaming) this.#log.debug("Cannot measure the lag", { error });
+    }
+    this.#metrics.lagBytes.set(this.lagBytes);
+    streaming.isMeasuring = false;
+  }
+
+  /** Lets go of a connection that has failed, if there is one. */
+  async #disconnect(): Promise<void> {
+    const streaming = this.#streaming;
+    if (!streaming) return;
+    this.#streaming = undefined;
+    this.#metrics.streaming.set(0);
+    if (!this.#closing.signal.aborted) this.#metrics.reconnects.inc();
+    streaming.stopWatching.abort();
+    await streaming.session.abandon();
+    await streaming.source[Symbol.asyncDispose]();
+  }
+
+  #countSilence(): void {
+    const { count, confirmed } = this.#silences;
+    const now = this.#progress.confirmed;
+    this.#silences = { count: now > confirmed ? 1 : count + 1, confirmed: now };
+  }
+
+  /** Whether trying again is of no use. */
+  #isFinal(error: unknown): boolean {
+    const isFirst = this.#systemIdentifier === undefined;
+    if (error instanceof PreflightError) return isFirst ? error.fatal : error.isLoss;
+    return isFirst && isHopeless(error);
+  }
+
+  #enter(state: string, detail?: unknown): void {
+    if (state !== this.#state) this.#since = Date.now();
+    this.#state = state;
+    this.#detail = detail instanceof Error ? detail.message : detail as string | undefined;
+  }
+
+  #warnOnce({ problem, remedy }: Finding): void {
+    if (this.#warned.has(problem)) return;
+    this.#warned.add(problem);
+    this.#log.warn(`${problem}. ${remedy}`);
+  }
+}

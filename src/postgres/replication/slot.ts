@@ -1,0 +1,127 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Log } from "../../observe/log.ts";
+import { type Lsn, parseLsn } from "../lsn.ts";
+import { sqlState } from "../connection/sql_state.ts";
+import type { Sql } from "../connection/sql.ts";
+
+/** A replication slot as `pg_replication_slots` shows it. */
+export interface Slot {
+  readonly name: string;
+  /** Undefined for a physical slot. */
+  readonly plugin?: string;
+  readonly database?: string;
+  /** The server process that streams from it, when one does. */
+  readonly activePid?: number;
+  /** What was written before it, the server sends no more. */
+  readonly confirmedFlushLsn?: Lsn;
+  readonly restartLsn?: Lsn;
+  /** `reserved`, `extended`, `unreserved` (its WAL may go at the next checkpoint) or `lost`. */
+  readonly walStatus?: string;
+  /** Why it can never be used again, once that is so. */
+  readonly invalidationReason?: string;
+  /** Whether it is kept on standbys; undefined before PostgreSQL 17. */
+  readonly failover?: boolean;
+}
+
+/** Undefined if there is no such slot. */
+export async function readSlot(sql: Sql, name: string): Promise<Slot | undefined> {
+  // As JSON, because columns differ by version: invalidation_reason and failover came with 17, conflicting with 16.
+  const [row] = await sql<{ slot: SlotRow }[]>`
+    SELECT to_jsonb(s) AS slot FROM pg_replication_slots s WHERE slot_name = ${name}`;
+  if (!row) return undefined;
+  const { slot } = row;
+  const invalidationReason = slot.invalidation_reason ??
+    (slot.wal_status === "lost" ? "wal_removed" : slot.conflicting ? "conflict with recovery" : null);
+  return {
+    name,
+    ...(slot.plugin === null ? {} : { plugin: slot.plugin }),
+    ...(slot.database === null ? {} : { database: slot.database }),
+    ...(slot.active_pid === null ? {} : { activePid: slot.active_pid }),
+    ...(slot.confirmed_flush_lsn === null ? {} : { confirmedFlushLsn: parseLsn(slot.confirmed_flush_lsn) }),
+    ...(slot.restart_lsn === null ? {} : { restartLsn: parseLsn(slot.restart_lsn) }),
+    ...(slot.wal_status === null ? {} : { walStatus: slot.wal_status }),
+    ...(invalidationReason === null ? {} : { invalidationReason }),
+    ...(slot.failover === undefined ? {} : { failover: slot.failover }),
+  };
+}
+
+/**
+ * Creates a logical slot for pgoutput. From here on the server keeps every change for it; earlier ones it never sends.
+ * Waits for every transaction that is open now, which is how PostgreSQL finds a point to start from. After an abort the
+ * server is told to make none; `sql` is ended then.
+ */
+export async function createSlot(
+  sql: Sql,
+  name: string,
+  options: { readonly failover: boolean; readonly log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const query = options.failover
+    ? sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput', failover => true)`.execute()
+    : sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput')`.execute();
+  const warning = setTimeout(
+    () => options.log.warn("The new slot waits for transactions that were open before it", { slot: name }),
+    5_000,
+  );
+  // A connection that is merely closed goes on waiting, and leaves a slot that nobody reads.
+  const cancel = () => {
+    query.cancel();
+    void sql.end();
+  };
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    await query;
+  } catch (error) {
+    // Another router was faster, and waited for the same transactions.
+    if (sqlState(error) !== "42710") throw error;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    clearTimeout(warning);
+  }
+}
+
+/**
+ * Resolves when nobody streams from the slot; `START_REPLICATION` may still lose a race for it. Calls `onWait` once, and
+ * only if the slot is not free soon, as it is when the server has yet to see that an earlier connection is gone. Looks
+ * more and more rarely, at most every 5 s.
+ */
+export async function waitForSlot(
+  sql: Sql,
+  name: string,
+  onWait: (user: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let look = 0;; look++) {
+    const user = await readSlotUser(sql, name);
+    if (user === undefined) return;
+    if (look === 1) onWait(user);
+    await delay(Math.min(250 * 1.5 ** look, 5_000), undefined, { signal });
+  }
+}
+
+/** Who streams from the slot, for people: `process 4711 ("twinrouter" from 10.0.0.7)`. */
+export async function readSlotUser(sql: Sql, name: string): Promise<string | undefined> {
+  const [row] = await sql<{ pid: number; application: string | null; address: string | null }[]>`
+    SELECT s.active_pid AS pid, r.application_name AS application, host(r.client_addr) AS address
+    FROM pg_replication_slots s
+    LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
+    WHERE s.slot_name = ${name} AND s.active`;
+  if (!row) return undefined;
+  // Without pg_monitor the server names its own processes only.
+  const details = [row.application && `"${row.application}"`, row.address && `from ${row.address}`].filter(
+    Boolean,
+  );
+  return `process ${row.pid}${details.length > 0 ? ` (${details.join(" ")})` : ""}`;
+}
+
+interface SlotRow {
+  plugin: string | null;
+  database: string | null;
+  active_pid: number | null;
+  confirmed_flush_lsn: string | null;
+  restart_lsn: string | null;
+  wal_status: string | null;
+  conflicting?: boolean | null;
+  invalidation_reason?: string | null;
+  failover?: boolean;
+}

@@ -1,0 +1,225 @@
+import type { Log } from "../../observe/log.ts";
+import type { Connection } from "../connection/connection.ts";
+import { formatAddress, type HostAddress } from "../connection/connection_options.ts";
+import { type Finding, PreflightError } from "./finding.ts";
+import { readGraphCatalog } from "./graph_catalog.ts";
+import { describeLabelGaps, findLabelGaps } from "./label_gaps.ts";
+import type { LabelWatch } from "./label_watch.ts";
+import { type Lsn, parseLsn } from "../lsn.ts";
+import { openConnection } from "../connection/open_connection.ts";
+import { preflight } from "./preflight.ts";
+import { createPublication, planCreation, publicationScope } from "./publication.ts";
+import { follows, type ReplicationSettings } from "./replication_settings.ts";
+import type { Role } from "./role.ts";
+import { readServerFacts, type ServerFacts } from "./server_facts.ts";
+import { createSlot, readSlotUser } from "./slot.ts";
+import { openSql, type Sql } from "../connection/sql.ts";
+
+/** A server that is ready for START_REPLICATION: two connections to it, and everything in it that replication needs. */
+export interface Source extends AsyncDisposable {
+  /** For replication; idle until somebody streams on it. */
+  readonly connection: Connection;
+  /** For all other SQL, on the same server. */
+  readonly sql: Sql;
+  readonly role: Role;
+  /** As `server_version_num`. */
+  readonly version: number;
+  readonly database: string;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** How many of the graphs there are that are followed. */
+  readonly graphCount: number;
+  /** How far the server had written its WAL. */
+  readonly walEnd: Lsn;
+  /** Milliseconds after which the server ends a connection that it hears nothing from; 0: never. */
+  readonly walSenderTimeout: number;
+}
+
+/** What outlives a connection. */
+export interface SourceContext {
+  /** Of the database cluster, once a connection has come so far; then its slot must be there too. */
+  readonly systemIdentifier: string | undefined;
+  readonly labels: LabelWatch;
+  /** Told of everything that is amiss but hinders nothing, every time. */
+  readonly warn: (finding: Finding) => void;
+  readonly log: Log;
+}
+
+/**
+ * Connects and makes what is missing, in the order that loses nothing: replica identities, so that a published table
+ * still takes updates; the publication, because the slot's WAL is decoded with the catalog of its time; the slot.
+ *
+ * Throws a `PreflightError` for what somebody has to change, and whatever the connections throw.
+ */
+export async function openSource(
+  settings: ReplicationSettings,
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<Source> {
+  await using resources = new AsyncDisposableStack();
+  const address = await chooseServer(settings, signal);
+  const sql = openSql(settings.connection, { pin: address });
+  resources.defer(() => sql.end({ timeout: 0 }));
+  const { server, role, slot, catalog } = await prepare(sql, address, settings, context, signal);
+  if (slot === undefined) {
+    const failover = settings.failover && server.version >= 170_000;
+    await createSlot(sql, settings.slot, { failover, log: context.log }, signal);
+    context.log.info(`Created slot ${settings.slot}: changes from now on give events, earlier ones do not`);
+  }
+  const connection = await openConnection(settings.connection, { replication: "database" }, signal, address);
+  resources.use(connection);
+  const identity = await identifySystem(connection, signal);
+  if (identity.systemIdentifier !== server.systemIdentifier) {
+    throw new Error(`Cannot use ${formatAddress(address)}: two connections to it end at different servers`);
+  }
+  const walSenderTimeout = await readWalSenderTimeout(connection, signal);
+  const owned = resources.move();
+  return {
+    connection,
+    sql,
+    role,
+    version: server.version,
+    database: server.database,
+    ...identity,
+    graphCount: [...catalog.graphs.keys()].filter((graph) => follows(settings, graph)).length,
+    walSenderTimeout,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** All that comes before the slot. Returns what was found before anything was made. */
+async function prepare(
+  sql: Sql,
+  address: HostAddress,
+  settings: ReplicationSettings,
+  { systemIdentifier, labels, warn, log }: SourceContext,
+  signal: AbortSignal,
+): Promise<ServerFacts> {
+  using _ = endOnAbort(sql, signal);
+  const facts = await readServerFacts(sql, settings);
+  const findings = [
+    ...judgeContinuity(facts, systemIdentifier, settings, address),
+    ...preflight(facts, settings),
+  ];
+  const obstacles = findings.filter(({ severity }) => severity !== "warning");
+  if (obstacles.length > 0) throw new PreflightError(obstacles);
+  for (const finding of findings) warn(finding);
+
+  const { role, server: { version } } = facts;
+  await labels.keepCurrent({ sql, role, version });
+  if (facts.publication === undefined) {
+    const scope = publicationScope(settings, role, version, await readGraphCatalog(sql));
+    await createPublication(sql, planCreation(scope));
+    log.info(`Created publication ${settings.publication}`);
+  }
+  return facts;
+}
+
+/**
+ * The same looks, without changing anything: all that `openSource` would stop at, wait for or warn of. Throws what the
+ * connections throw.
+ */
+export async function checkSource(
+  settings: ReplicationSettings,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  await using resources = new AsyncDisposableStack();
+  const address = await chooseServer(settings, signal);
+  const sql = openSql(settings.connection, { pin: address });
+  resources.use(sql);
+  using _ = endOnAbort(sql, signal);
+  const facts = await readServerFacts(sql, settings);
+  const findings = [...preflight(facts, settings)];
+  if (!findings.some(({ severity }) => severity !== "warning")) {
+    const connection = await openConnection(
+      settings.connection,
+      { replication: "database" },
+      signal,
+      address,
+    );
+    await connection[Symbol.asyncDispose]();
+  }
+  const user = await readSlotUser(sql, settings.slot);
+  if (user !== undefined) {
+    findings.push({
+      severity: "transient",
+      about: "slot",
+      problem: `Cannot stream from slot ${settings.slot}: ${user} does`,
+      remedy: "A router that is started now waits until it is free.",
+    });
+  }
+  const scope = publicationScope(settings, facts.role, facts.server.version, facts.catalog);
+  findings.push(...describeLabelGaps(findLabelGaps(scope, facts.publication), scope, facts.publication));
+  return findings;
+}
+
+/** The first host that will do; everything else is then done on that one. */
+async function chooseServer(settings: ReplicationSettings, signal: AbortSignal): Promise<HostAddress> {
+  await using connection = await openConnection(settings.connection, {}, signal);
+  return connection.address;
+}
+
+/** There is no other way to interrupt queries that wait for a lock, or for a server that is frozen. */
+export function endOnAbort(sql: Sql, signal: AbortSignal): Disposable {
+  const end = () => void sql.end({ timeout: 0 });
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", end) };
+}
+
+/** What has changed since the last connection and must not have. */
+function* judgeContinuity(
+  facts: ServerFacts,
+  earlier: string | undefined,
+  settings: ReplicationSettings,
+  address: HostAddress,
+): Iterable<Finding> {
+  if (earlier === undefined) return;
+  if (facts.server.systemIdentifier !== earlier) {
+    yield {
+      severity: "fatal",
+      about: "history",
+      problem:
+        `Cannot go on at ${formatAddress(address)}: it is another database cluster (system identifier ` +
+        `${facts.server.systemIdentifier} instead of ${earlier})`,
+      remedy: "If that is meant, start again, and the changes of this one are followed from its slot on.",
+    };
+  } else if (facts.slot === undefined) {
+    yield {
+      severity: facts.server.isStandby ? "transient" : "fatal",
+      about: "history",
+      problem:
+        `Cannot go on: slot ${settings.slot} is gone from ${
+          formatAddress(address)
+        }, and with it the changes ` +
+        "since it was last confirmed",
+      remedy: "Start again to begin anew with a new slot; what changed in between gives no events.",
+    };
+  }
+}
+
+async function identifySystem(
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<Pick<Source, "systemIdentifier" | "timeline" | "walEnd">> {
+  const [row] = await connection.query("IDENTIFY_SYSTEM", signal);
+  const { systemid, timeline, xlogpos } = row ?? {};
+  if (!systemid || !timeline || !xlogpos) {
+    throw new Error(`Cannot identify ${formatAddress(connection.address)}: its answer is incomplete`);
+  }
+  return { systemIdentifier: systemid, timeline: Number(timeline), walEnd: parseLsn(xlogpos) };
+}
+
+/** How far the server has written its WAL. */
+export async function readWalEnd(sql: Sql): Promise<Lsn> {
+  const [row] = await sql<{ lsn: string | null }[]>`
+    SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn`;
+  return parseLsn(row?.lsn ?? "0/0");
+}
+
+/** As it is for this session: a role or a database may have one of its own. */
+async function readWalSenderTimeout(connection: Connection, signal: AbortSignal): Promise<number> {
+  const sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
+  const [row] = await connection.query(sql, signal);
+  return Number(row?.setting ?? 60_000);
+}

@@ -1,0 +1,37 @@
+import type { Lsn } from "../lsn.ts";
+
+/** What a `ReplicationStream` gives, in the order in which the server sent it. */
+export type StreamChunk = Connected | Payloads | Keepalive;
+
+/** A new connection: everything that is not confirmed comes again, from the beginning of a transaction. */
+export interface Connected {
+  readonly kind: "connected";
+  /** Of the database cluster: the same for as long as the stream lives. */
+  readonly systemIdentifier: string;
+  readonly database: string;
+  readonly timeline: number;
+  /**
+   * False after a failover or a restore: LSNs mean other WAL than before. Nothing from before may be confirmed any more,
+   * nor tell what has come already.
+   */
+  readonly sameTimelineAsBefore: boolean;
+  /** How many of the graphs that are followed there were when it was made. */
+  readonly graphCount: number;
+  /** As `server_version_num`. */
+  readonly serverVersion: number;
+}
+
+export interface Payloads {
+  readonly kind: "payloads";
+  /** One pgoutput message each; views into received bytes, which stay as they are for as long as they are kept. */
+  readonly payloads: readonly Uint8Array[];
+}
+
+/**
+ * The server has sent everything before `walEnd` that concerns this stream. It may come inside a transaction: `walEnd`
+ * may be confirmed only between transactions, and with nothing outstanding.
+ */
+export interface Keepalive {
+  readonly kind: "keepalive";
+  readonly walEnd: Lsn;
+}
