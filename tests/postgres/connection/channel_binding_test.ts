@@ -5,7 +5,7 @@ import { tlsServerEndPoint } from "../../../src/postgres/connection/channel_bind
 import { ProtocolError } from "../../../src/postgres/protocol_error.ts";
 
 function certificate(name: string): Uint8Array {
-  const pem = Deno.readTextFileSync(new URL(`../fixtures/tls/${name}.crt`, import.meta.url));
+  const pem = Deno.readTextFileSync(new URL(`../../fixtures/tls/${name}.crt`, import.meta.url));
   return Buffer.from(pem.replace(/-----.*-----/g, ""), "base64");
 }
 

@@ -35,7 +35,7 @@ const users = [
 
 /** A path in `tests/fixtures/tls`. */
 export function certificate(name: string): string {
-  return new URL(`../../fixtures/tls/${name}`, import.meta.url).pathname;
+  return new URL(`../../../fixtures/tls/${name}`, import.meta.url).pathname;
 }
 
 /** A server with TLS that lets each of the users in by another method. */
