@@ -6,6 +6,13 @@ export interface JsonDocument {
   readonly index: JsonIndex;
 }
 
+/** A member's value in two objects, `NONE` where it has none. */
+export interface NodePair {
+  readonly key: string;
+  readonly node: number;
+  readonly other: number;
+}
+
 export function beginOf({ index }: JsonDocument, node: number): number {
   return index[node] ?? 0;
 }
@@ -59,18 +66,17 @@ export function findMember(document: JsonDocument, object: number, key: string):
 }
 
 /**
- * Finds the members of two objects that are not written alike: those of `object` in its order, then those that only
- * `other` has. `found` is told the key, and the value's nodes in both, or `NONE`. Members named in `alsoAlike` are found
- * if both have them, even when written alike.
+ * The members of two objects that are not written alike: those of `object` in its order, then those that only `other`
+ * has. Members named in `alsoAlike` are among them if both have them, even when written alike.
  */
-export function findDifferences(
+export function differences(
   document: JsonDocument,
   object: number,
   otherDocument: JsonDocument,
   other: number,
   alsoAlike: readonly string[],
-  found: (key: string, node: number, otherNode: number) => void,
-): void {
+): NodePair[] {
+  const pairs: NodePair[] = [];
   const behind = nodeBehind(document, object);
   const otherBehind = nodeBehind(otherDocument, other);
   // Mostly both have the same keys in the same order, and two cursors meet them. Once they part, a map finds the others.
@@ -89,20 +95,21 @@ export function findDifferences(
       const key = keyAt(document, keyNode);
       if (isInStep && isKey(otherDocument, otherKey, key)) {
         otherKey = nodeBehind(otherDocument, otherValue);
-        found(key, value, otherValue);
+        pairs.push({ key, node: value, other: otherValue });
       } else {
         rest ??= valuesByKey(otherDocument, otherKey, otherBehind);
         const counterpart = rest.get(key) ?? NONE;
         rest.delete(key);
         const isAlike = counterpart !== NONE &&
           isSameText(document, value, value, otherDocument, counterpart, counterpart);
-        if (!isAlike || alsoAlike.includes(key)) found(key, value, counterpart);
+        if (!isAlike || alsoAlike.includes(key)) pairs.push({ key, node: value, other: counterpart });
       }
     }
     keyNode = nodeBehind(document, value);
   }
   rest ??= otherKey < otherBehind ? valuesByKey(otherDocument, otherKey, otherBehind) : undefined;
-  rest?.forEach((counterpart, key) => found(key, NONE, counterpart));
+  if (rest) { for (const [key, other] of rest) pairs.push({ key, node: NONE, other }); }
+  return pairs;
 }
 
 /** Whether what stands from one node's begin to another's end is the same text in both documents. */

@@ -1,6 +1,6 @@
 import {
   beginOf,
-  findDifferences,
+  differences,
   findMember,
   firstWithin,
   type JsonDocument,
@@ -32,6 +32,7 @@ export class JsonTextError extends Error {
 const DEEPEST = 500;
 
 const NO_KEYS: readonly string[] = [];
+const NO_DIFFERENCES: readonly MemberDifference[] = [];
 
 /**
  * A JSON value as a slice of the text that it stands in. The text is checked when it is read, once and to its end;
@@ -166,25 +167,22 @@ export class JsonText {
    * Members named in `alsoAlike` are among them if both have them, even when written alike. None for anything else.
    */
   differencesFrom(other: JsonText, alsoAlike: readonly string[] = NO_KEYS): readonly MemberDifference[] {
-    const differences: MemberDifference[] = [];
-    if (this.kind !== "object" || other.kind !== "object") return differences;
-    findDifferences(
-      this.#document,
-      this.#node,
-      other.#document,
-      other.#node,
-      alsoAlike,
-      (key, after, before) => {
-        differences.push(
-          new MemberDifference(
-            key,
-            before === NONE ? undefined : new JsonText(other.#document, before),
-            after === NONE ? undefined : new JsonText(this.#document, after),
-          ),
-        );
-      },
-    );
-    return differences;
+    if (this.kind !== "object" || other.kind !== "object") return NO_DIFFERENCES;
+    const found: MemberDifference[] = [];
+    for (
+      const { key, node, other: otherNode } of differences(
+        this.#document,
+        this.#node,
+        other.#document,
+        other.#node,
+        alsoAlike,
+      )
+    ) {
+      const before = otherNode === NONE ? undefined : new JsonText(other.#document, otherNode);
+      const after = node === NONE ? undefined : new JsonText(this.#document, node);
+      found.push(new MemberDifference(key, before, after));
+    }
+    return found;
   }
 }
 
@@ -205,7 +203,9 @@ export class MemberDifference {
 
   /** Where both values are objects, their members that are not written alike. */
   get within(): readonly MemberDifference[] {
-    return this.#within ??= this.before && this.after ? this.after.differencesFrom(this.before) : [];
+    return this.#within ??= this.before && this.after
+      ? this.after.differencesFrom(this.before)
+      : NO_DIFFERENCES;
   }
 }
 

@@ -4,42 +4,47 @@ import { WaitingStubs } from "./waiting_stubs.ts";
 
 /**
  * Makes runs of a transaction's changes: adjacent changes of one row are joined, and a stub waits for its row's next
- * change. Runs are appended to `done` when nothing can join them any more, those of one partition key in the order of
- * their ordinals.
+ * change. `onDone` is called with each run that nothing can join any more, in the order of their ordinals for those of
+ * one partition key.
  */
 export class RunMerger {
   /** The newest run, which the next change may join. */
   #newest: RowRun | undefined;
   readonly #stubs = new WaitingStubs();
+  readonly #onDone: (run: RowRun) => void;
+
+  constructor(onDone: (run: RowRun) => void) {
+    this.#onDone = onDone;
+  }
 
   /** Takes the next change. What is nobody's is done at once, and parts no run. */
-  add(change: RowRun, done: RowRun[]): void {
+  add(change: RowRun): void {
     if (this.#newest && isSameRow(this.#newest, change)) {
-      this.#follow(this.#newest, change, done);
+      this.#follow(this.#newest, change);
     } else {
       const stub = this.#stubs.take(change);
       if (!stub && isNobody(change)) {
-        done.push(change);
+        this.#onDone(change);
         return;
       }
-      this.#finishNewest(done);
-      if (stub) this.#follow(stub, change, done);
+      this.#finishNewest();
+      if (stub) this.#follow(stub, change);
       else this.#newest = change;
     }
-    this.#letGoFirst(this.#newest?.before?.identity, done);
-    this.#letGoFirst(this.#newest?.after?.identity, done);
+    this.#letGoFirst(this.#newest?.before?.identity);
+    this.#letGoFirst(this.#newest?.after?.identity);
   }
 
   /** Completes what belongs to a label. */
-  finishLabel(oid: number, done: RowRun[]): void {
-    this.#finishNewest(done);
-    done.push(...this.#stubs.takeAll(oid));
+  finishLabel(oid: number): void {
+    this.#finishNewest();
+    for (const stub of this.#stubs.takeAll(oid)) this.#onDone(stub);
   }
 
   /** Completes everything. */
-  finish(done: RowRun[]): void {
-    this.#finishNewest(done);
-    done.push(...this.#stubs.takeAll());
+  finish(): void {
+    this.#finishNewest();
+    for (const stub of this.#stubs.takeAll()) this.#onDone(stub);
   }
 
   /** Forgets everything. */
@@ -48,25 +53,25 @@ export class RunMerger {
     this.#stubs.takeAll();
   }
 
-  #follow(earlier: RowRun, change: RowRun, done: RowRun[]): void {
+  #follow(earlier: RowRun, change: RowRun): void {
     const joined = join(earlier, change);
-    if (joined === "apart") done.push(earlier);
+    if (joined === "apart") this.#onDone(earlier);
     this.#newest = joined === "apart" ? change : joined === "nothing" ? undefined : joined;
   }
 
-  #finishNewest(done: RowRun[]): void {
+  #finishNewest(): void {
     const newest = this.#newest;
     if (!newest) return;
     this.#newest = undefined;
     const finished = isStub(newest) ? this.#stubs.add(newest) : newest;
-    if (finished) done.push(finished);
+    if (finished) this.#onDone(finished);
   }
 
   /** A stub whose partition key the newest run has, too, goes out before it. */
-  #letGoFirst(identity: Identity | undefined, done: RowRun[]): void {
+  #letGoFirst(identity: Identity | undefined): void {
     if (this.#stubs.size === 0 || !identity || !this.#newest) return;
     const key = keyOf(identity);
     const stub = key === undefined ? undefined : this.#stubs.takeByKey(this.#newest.label.graph, key);
-    if (stub) done.push(stub);
+    if (stub) this.#onDone(stub);
   }
 }

@@ -29,9 +29,9 @@ export class TwinChanges {
   readonly #metrics: Metrics;
   readonly #ignored: IgnoredRows;
   readonly #onCatalogChange: () => void;
-  readonly #merger = new RunMerger();
-  /** What the merger has completed; empty between calls. */
-  readonly #done: RowRun[] = [];
+  readonly #merger = new RunMerger((run) => this.#emit(run));
+  /** Where the item that is being taken puts what it completes. */
+  #out: TwinItem[] = [];
   #transaction: Transaction | undefined;
   #traceparent: string | undefined;
   #catalogChanged = false;
@@ -45,6 +45,7 @@ export class TwinChanges {
 
   /** Takes the next item of the stream and appends to `out` what it completes. A `begin` drops what never ended. */
   push(item: Replicated, out: TwinItem[]): void {
+    this.#out = out;
     switch (item.kind) {
       case "begin":
         this.#begin(item.transaction);
@@ -52,16 +53,16 @@ export class TwinChanges {
       case "insert":
       case "update":
       case "delete":
-        this.#row(item, this.#current, out);
+        this.#row(item);
         break;
       case "truncate":
-        this.#truncate(item.relations, item.ordinal, this.#current, out);
+        this.#truncate(item.relations, item.ordinal);
         break;
       case "message":
         this.#message(item.message, item.ordinal);
         break;
       case "settle":
-        if (item.endsTransaction) this.#end(out);
+        if (item.endsTransaction) this.#merger.finish();
         out.push({ kind: "settle", lsn: item.lsn });
         break;
       default:
@@ -81,25 +82,17 @@ export class TwinChanges {
     this.#catalogChanged = false;
   }
 
-  #end(out: TwinItem[]): void {
-    if (!this.#transaction) return;
-    this.#merger.finish(this.#done);
-    this.#release(this.#transaction, out);
-    this.#transaction = undefined;
-  }
-
-  #row(change: RowChange, transaction: Transaction, out: TwinItem[]): void {
+  #row(change: RowChange): void {
     const label = this.#labels.of(change.relation);
     if (typeof label === "string") {
-      this.#ignored.add(label, transaction, change.ordinal);
+      this.#ignored.add(label, this.#current, change.ordinal);
       if (label === "catalog" && change.kind === "insert") this.#catalogRow(change.relation);
       return;
     }
-    const onMalformed = () => this.#ignored.add("malformed", transaction, change.ordinal, label);
-    const row = readRow(change, label, this.#traceparent, onMalformed);
-    if (!row) return;
-    this.#merger.add(row, this.#done);
-    this.#release(transaction, out);
+    const row = readRow(change, label, this.#traceparent, () => {
+      this.#ignored.add("malformed", this.#current, change.ordinal, label);
+    });
+    if (row) this.#merger.add(row);
   }
 
   #catalogRow({ name }: Relation): void {
@@ -108,45 +101,37 @@ export class TwinChanges {
     this.#onCatalogChange();
   }
 
-  #truncate(
-    relations: readonly Relation[],
-    ordinal: number,
-    transaction: Transaction,
-    out: TwinItem[],
-  ): void {
+  #truncate(relations: readonly Relation[], ordinal: number): void {
+    const transaction = this.#current;
     for (const [part, relation] of relations.entries()) {
       const label = this.#labels.of(relation);
       if (typeof label === "string") {
         this.#ignored.add(label, transaction, ordinal);
         continue;
       }
-      this.#merger.finishLabel(label.oid, this.#done);
-      this.#release(transaction, out);
+      this.#merger.finishLabel(label.oid);
       const position = { commitLsn: transaction.commitLsn, ordinal };
       const { graph, name } = label;
-      out.push({ kind: "gap", reason: "truncate", transaction, position, part, graph, label: name });
+      this.#out.push({ kind: "gap", reason: "truncate", transaction, position, part, graph, label: name });
     }
   }
 
   #message(message: LogicalMessage, ordinal: number): void {
-    if (!this.#transaction || !message.transactional || message.prefix !== TRACEPARENT_PREFIX) return;
+    if (!message.transactional || message.prefix !== TRACEPARENT_PREFIX) return;
     const traceparent = traceparentIn(message);
-    if (traceparent === undefined) this.#ignored.add("bad_traceparent", this.#transaction, ordinal);
+    if (traceparent === undefined) this.#ignored.add("bad_traceparent", this.#current, ordinal);
     else this.#traceparent = traceparent;
   }
 
-  #release(transaction: Transaction, out: TwinItem[]): void {
-    for (const run of this.#done) {
-      const changes = changesOf(run, transaction);
-      if (typeof changes === "string") {
-        this.#ignored.add(changes, transaction, run.ordinal, run.label);
-        continue;
-      }
-      for (const change of changes) {
-        this.#metrics.changes.inc({ entity: change.entity, action: change.action });
-        out.push(change);
-      }
+  #emit(run: RowRun): void {
+    const changes = changesOf(run, this.#current);
+    if (typeof changes === "string") {
+      this.#ignored.add(changes, this.#current, run.ordinal, run.label);
+      return;
     }
-    this.#done.length = 0;
+    for (const change of changes) {
+      this.#metrics.changes.inc({ entity: change.entity, action: change.action });
+      this.#out.push(change);
+    }
   }
 }
