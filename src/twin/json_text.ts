@@ -70,9 +70,11 @@ export class JsonText {
     return textOf(this.#document, this.#node);
   }
 
-  /** A string's value, a copy that does not hold on to the text; `undefined` if this is no string. */
+  /** A string's value; `undefined` if this is no string. */
   get string(): string | undefined {
-    return this.kind === "string" ? JSON.parse(this.toString()) as string : undefined;
+    if (this.kind !== "string") return undefined;
+    const written = this.toString();
+    return written.includes("\\") ? JSON.parse(written) as string : written.substring(1, written.length - 1);
   }
 
   /** A number as it is written; `undefined` if this is none. */
