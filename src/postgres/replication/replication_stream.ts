@@ -48,6 +48,8 @@ export class ReplicationStream implements AsyncDisposable {
   #progress = new ReplicationProgress();
   #systemIdentifier: string | undefined;
   #timeline: number | undefined;
+  /** LSNs have come to mean other WAL, and the reader has not been told. */
+  #hasOtherHistory = false;
   #streaming: Streaming | undefined;
   #isReading = false;
   /** Connections given up for silence since the confirmed position last moved. */
@@ -205,7 +207,7 @@ export class ReplicationStream implements AsyncDisposable {
     try {
       this.#host = formatAddress(source.connection.address);
       this.#systemIdentifier = source.systemIdentifier;
-      const sameTimelineAsBefore = this.#recognise(source);
+      this.#recognise(source);
       const session = await this.#startSession(source, signal);
       if (signal.aborted) {
         await session.abandon();
@@ -218,6 +220,8 @@ export class ReplicationStream implements AsyncDisposable {
         this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
       }
       this.#enter("streaming");
+      const sameTimelineAsBefore = !this.#hasOtherHistory;
+      this.#hasOtherHistory = false;
       const { systemIdentifier, database, timeline, graphCount, version: serverVersion } = source;
       return {
         kind: "connected",
@@ -234,20 +238,21 @@ export class ReplicationStream implements AsyncDisposable {
     }
   }
 
-  /** Whether LSNs mean the same as on the connection before; if not, what was confirmed is forgotten. */
-  #recognise({ timeline, walEnd }: Source): boolean {
+  /** If LSNs no longer mean what they did on the connection before, what was confirmed is forgotten. */
+  #recognise({ timeline, walEnd }: Source): void {
     const before = this.#timeline;
     this.#timeline = timeline;
-    if (before === undefined) return true;
-    // A cluster that was restored to an earlier state may have kept its timeline, but not what we know of.
-    if (timeline === before && walEnd >= this.#progress.confirmed) return true;
+    if (before === undefined) return;
+    // A cluster that was restored to an earlier state may have kept its timeline, but not what we know of: the server
+    // sends nothing that it could lose by a crash.
+    if (timeline === before && walEnd >= this.#progress.received) return;
     this.#log.warn("The server has another history than before: what the slot holds comes again", {
       host: this.#host,
       timeline: { before, now: timeline },
       confirmed: formatLsn(this.#progress.confirmed),
     });
     this.#progress = new ReplicationProgress();
-    return false;
+    this.#hasOtherHistory = true;
   }
 
   async #startSession(source: Source, signal: AbortSignal): Promise<ReplicationSession> {

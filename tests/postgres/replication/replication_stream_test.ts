@@ -191,6 +191,31 @@ Deno.test("after a failover nothing from the earlier timeline is confirmed", asy
   assert(after.statuses.every(({ flushed }) => flushed === 0n));
 });
 
+Deno.test("a failover is told of even if the first connection after it never comes to stream", async () => {
+  await using server = new FakeWalSender();
+  const failing = (() => Promise.reject(new Error("Cannot read the slot"))) as unknown as Sql;
+  await using opened = open(server, {}, { timeline: 2, sql: failing }, { timeline: 2 });
+  const chunks = opened.stream.messages(new AbortController().signal);
+  await next(chunks, "connected");
+  (await server.stream()).cut();
+  assert.equal((await next(chunks, "connected")).sameTimelineAsBefore, false);
+  (await server.stream(1)).cut();
+  opened.script.push({ timeline: 2 });
+  assert.equal((await next(chunks, "connected")).sameTimelineAsBefore, true, "it is told once");
+});
+
+Deno.test("a cluster that was restored to before what was received counts as another timeline", async () => {
+  await using server = new FakeWalSender();
+  await using opened = open(server, {}, { walEnd: 0x400n });
+  const chunks = opened.stream.messages(new AbortController().signal);
+  await next(chunks, "connected");
+  await (await server.stream()).xLogData(0x500n, commit);
+  await next(chunks, "payloads");
+  opened.stream.confirm(0x300n);
+  (await server.stream()).cut();
+  assert.equal((await next(chunks, "connected")).sameTimelineAsBefore, false);
+});
+
 Deno.test("a cluster that was restored to an earlier state counts as another timeline", async () => {
   await using server = new FakeWalSender();
   await using opened = open(server, {}, { walEnd: 0x100n });
