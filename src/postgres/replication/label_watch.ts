@@ -59,12 +59,17 @@ export class LabelWatch {
     this.#wake.resolve();
   }
 
-  /** Looks at once whenever it is told to, and otherwise every few seconds. Resolves when the signal aborts. */
-  async run(session: LabelWatchSession, signal: AbortSignal): Promise<void> {
+  /**
+   * Looks at once whenever it is told to, and otherwise every few seconds. Resolves when the signal aborts. Calls
+   * `onNoPublication` each time there is none any more: from PostgreSQL 18 on the server then leaves out every change,
+   * and says so to nobody but its own log.
+   */
+  async run(session: LabelWatchSession, signal: AbortSignal, onNoPublication: () => void): Promise<void> {
     let wait = listInterval;
     while (await this.#pause(wait, signal)) {
       try {
         const publication = await this.keepCurrent(session);
+        if (publication === undefined) onNoPublication();
         wait = publication?.managed && publication.schemas.size === 0 ? listInterval : interval;
         this.#failing = false;
       } catch (error) {

@@ -214,7 +214,10 @@ export class ReplicationStream implements AsyncDisposable {
         throw signal.reason;
       }
       const stopWatching = new AbortController();
-      void this.#labels.run(source, stopWatching.signal);
+      const { publication } = this.#settings;
+      void this.#labels.run(source, stopWatching.signal, () => {
+        this.beginAgain(new Error(`Cannot read on: publication ${publication} does not exist any more`));
+      });
       this.#streaming = { source, session, stopWatching, isMeasuring: false };
       if (isFirst) {
         this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);

@@ -221,6 +221,21 @@ Deno.test("a slot that is lost under way ends the stream instead of being made a
   assert.equal((await database.sql`SELECT FROM pg_replication_slots`).length, 0);
 });
 
+for (const version of [15, 18] as const) {
+  Deno.test(`PostgreSQL ${version}: a publication that is dropped under way is noticed, and not streamed without`, async () => {
+    await using cluster = await GraphCluster.start({ version, settings: impatient });
+    const database = await cluster.database();
+    const settings = database.settings();
+    await using follower = new StreamFollower(settings);
+    await follower.connected();
+    await database.sql.unsafe(`DROP PUBLICATION ${settings.publication}`);
+    await database.insertTwin("unseen");
+    await follower.logged(/^warn Cannot read slot .*: publication .* does not exist\. /);
+    assert.equal(follower.stream.health().ready, false);
+    assert.match(follower.stream.health().detail ?? "", /publication .* does not exist/);
+  });
+}
+
 Deno.test("the first of several hosts that answers is used, for all connections", async () => {
   await using cluster = await GraphCluster.start();
   const database = await cluster.database();
