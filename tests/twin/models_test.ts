@@ -329,9 +329,6 @@ Deno.test("models follow the stream, told once or again", async () => {
       "unknown",
     ]);
   }
-  assert(
-    changes.some((change) => change.kind === "change" && (change satisfies TwinChange).entity === "twin"),
-  );
 });
 
 Deno.test("what is cleared is unknown", () => {
