@@ -1,0 +1,21 @@
+import { compile, type Test } from "./compile.ts";
+import type { FilterableEvent } from "./filterable_event.ts";
+import { type ModelHierarchy, noHierarchy } from "./model_hierarchy.ts";
+import { parseFilter } from "./parser.ts";
+
+/** Tells which events a route wants. Read once; a body is read only if the answer depends on it. */
+export class Filter {
+  /** As it was written. */
+  readonly text: string;
+  readonly #test: Test;
+
+  /** @throws {FilterError} */
+  constructor(text: string) {
+    this.text = text;
+    this.#test = compile(parseFilter(text));
+  }
+
+  matches(event: FilterableEvent, models: ModelHierarchy = noHierarchy): boolean {
+    return this.#test(event, models);
+  }
+}
