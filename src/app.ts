@@ -1,4 +1,5 @@
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
+import type { DeadLetterState } from "./deliver/dead_letter_queue.ts";
 import { Dispatcher } from "./deliver/dispatcher.ts";
 import type { SinkState } from "./deliver/sink_settings.ts";
 import { EventFactory } from "./event/event_factory.ts";
@@ -167,7 +168,8 @@ function serveHealth(
   const sinks = dispatcher.states().map((state, index) => () =>
     sinkPart(dispatcher.states()[index] ?? state)
   );
-  const health = new Health([() => stream.health(), ...sinks], new Redaction(configuration.secrets));
+  const parts = [() => stream.health(), ...sinks, () => deadLetterPart(dispatcher.deadLetterState)];
+  const health = new Health(parts, new Redaction(configuration.secrets));
   return startHttpServer({ ...configuration.http, health, metrics });
 }
 
@@ -179,5 +181,16 @@ function sinkPart({ name, kind, state, since, lastError, queuedEvents, queuedByt
     since,
     ...(lastError !== undefined && { detail: lastError }),
     facts: { kind, queuedEvents, queuedBytes },
+  };
+}
+
+function deadLetterPart({ state, since, lastError, waiting }: DeadLetterState): PartState {
+  return {
+    name: "deadLetters",
+    ready: state === "ready",
+    state,
+    since,
+    ...(lastError !== undefined && { detail: lastError }),
+    facts: { waiting },
   };
 }

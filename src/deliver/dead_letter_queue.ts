@@ -8,6 +8,18 @@ const MOST_AT_ONCE = 1000;
 /** Milliseconds between two words about dead letters in the log. */
 const QUIET = 60_000;
 
+/** How the writing of dead letters is doing. */
+export interface DeadLetterState {
+  /** `failing`: nothing can be written, and what waits holds the replication slot. */
+  readonly state: "ready" | "failing";
+  /** When the state began, in milliseconds since 1970. */
+  readonly since: number;
+  /** Why it is failing. */
+  readonly lastError?: string;
+  /** Letters that are not written. */
+  readonly waiting: number;
+}
+
 interface Entry {
   readonly letter: DeadLetter;
   readonly written: () => void;
@@ -27,6 +39,8 @@ export class DeadLetterQueue {
   #entries: Entry[] = [];
   #writing: Promise<void> | undefined;
   #failures = 0;
+  #since: number;
+  #lastError: string | undefined;
   #cancelRetry: (() => void) | undefined;
   #closed = false;
   #toldAt = -Infinity;
@@ -42,6 +56,17 @@ export class DeadLetterQueue {
     this.#random = surroundings.random;
     this.#log = surroundings.log;
     this.#changed = surroundings.changed;
+    this.#since = surroundings.clock.now();
+  }
+
+  get state(): DeadLetterState {
+    const lastError = this.#lastError;
+    return {
+      state: lastError === undefined ? "ready" : "failing",
+      since: this.#since,
+      ...(lastError !== undefined && { lastError }),
+      waiting: this.#entries.length,
+    };
   }
 
   /** Calls `written` once the letter is durable, unless the queue is closed before. */
@@ -79,9 +104,11 @@ export class DeadLetterQueue {
       await this.#store.write(entries.map((entry) => entry.letter));
     } catch (error) {
       this.#failures++;
+      this.#lastError = error instanceof Error ? error.message : String(error);
       if (this.#failures === 1) {
+        this.#since = this.#clock.now();
         this.#log.error("Cannot write dead letters: their events stay unsettled until it works", {
-          error: error instanceof Error ? error.message : String(error),
+          error: this.#lastError,
         });
       }
       if (this.#closed) return;
@@ -91,8 +118,12 @@ export class DeadLetterQueue {
       });
       return;
     }
-    if (this.#failures > 0) this.#log.info("Dead letters are written again");
+    if (this.#failures > 0) {
+      this.#log.info("Dead letters are written again");
+      this.#since = this.#clock.now();
+    }
     this.#failures = 0;
+    this.#lastError = undefined;
     this.#entries = this.#entries.slice(entries.length);
     for (const entry of entries) entry.written();
   }

@@ -6,7 +6,7 @@ import type { Target } from "../route/router.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { DeadLetterStore } from "./dead_letter.ts";
-import { DeadLetterQueue } from "./dead_letter_queue.ts";
+import { DeadLetterQueue, type DeadLetterState } from "./dead_letter_queue.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import { SinkWorker } from "./sink_worker.ts";
 
@@ -127,6 +127,10 @@ export class Dispatcher implements AsyncDisposable {
 
   states(): readonly SinkState[] {
     return this.#workers.map((worker) => worker.state);
+  }
+
+  get deadLetterState(): DeadLetterState {
+    return this.#deadLetters.state;
   }
 
   /**

@@ -30,13 +30,22 @@ Deno.test("tries again for ever, with backoff, and tells it once", async () => {
   const { store, queue, written, clock, log } = setUp();
   store.broken = new Error("No space left on device");
   queue.add(letter(1), written(1));
+  const since = clock.now();
   await clock.advance(3_600_000);
   assert.deepEqual(written.ns, []);
   assert.deepEqual(log.levels, ["warn", "error"]);
+  assert.deepEqual(queue.state, {
+    state: "failing",
+    since,
+    lastError: "No space left on device",
+    waiting: 1,
+  });
   store.broken = undefined;
   await clock.advance(30_000);
   assert.deepEqual(written.ns, [1]);
   assert.deepEqual(log.levels, ["warn", "error", "info"]);
+  assert.equal(queue.state.state, "ready");
+  assert.equal(queue.state.lastError, undefined);
   assert.equal(clock.timers, 0);
 });
 
