@@ -3,10 +3,10 @@ import type { SinkError } from "../sink/sink_error.ts";
 import type { Clock } from "./clock.ts";
 
 /**
- * `connecting`: not reached yet. `connected`: takes events. `retrying`: in an outage. `down`: takes nothing until a
- * restart.
+ * `connecting`: not reached yet. `connected`: takes events. `stalled`: has them, and does not answer. `retrying`: in an
+ * outage. `down`: takes nothing until a restart.
  */
-export type SinkCondition = "connecting" | "connected" | "retrying" | "down";
+export type SinkCondition = "connecting" | "connected" | "stalled" | "retrying" | "down";
 
 /** What is known of a sink's far end; tells the log once when an outage begins and once when it ends. */
 export class SinkHealth {

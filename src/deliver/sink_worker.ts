@@ -30,6 +30,9 @@ export interface Surroundings {
   readonly changed: () => void;
 }
 
+/** Milliseconds after which a delivery without an answer is a sign of trouble. */
+const PATIENCE = 60_000;
+
 /** A time in which the sink settled nothing. */
 interface Outage {
   failures: number;
@@ -67,7 +70,8 @@ export class SinkWorker {
   #awake = false;
   #needsConnect = true;
   #connecting = false;
-  #inFlight = 0;
+  /** What the sink has not answered, oldest first. */
+  readonly #flights = new Set<Flight>();
   #batchSize: number;
   #outage: Outage | undefined;
   readonly #backoffs: Backoffs;
@@ -100,11 +104,11 @@ export class SinkWorker {
   /** Nothing more can be expected of it for now: everything is settled or buried, or the sink is down or in a pause. */
   get isStuckOrIdle(): boolean {
     if (this.#events === this.#buried || this.#health.condition === "down" || !this.#started) return true;
-    return this.#outage !== undefined && this.#inFlight === 0 && !this.#connecting;
+    return this.#outage !== undefined && this.#flights.size === 0 && !this.#connecting;
   }
 
   get state(): SinkState {
-    const { condition, since, lastError } = this.#health;
+    const { condition, since, lastError } = this.#stall() ?? this.#health;
     return {
       name: this.#settings.name,
       kind: this.#settings.kind,
@@ -114,6 +118,16 @@ export class SinkWorker {
       queuedEvents: this.#events,
       queuedBytes: this.#bytes,
     };
+  }
+
+  /** What is amiss with a sink that is connected, and has not answered for long. */
+  #stall(): Pick<SinkHealth, "condition" | "since" | "lastError"> | undefined {
+    const [oldest] = this.#flights;
+    if (oldest === undefined || this.#health.condition !== "connected") return undefined;
+    const silence = this.#surroundings.clock.now() - oldest.sentAt;
+    if (silence < PATIENCE) return undefined;
+    const lastError = `Cannot tell what was delivered: no answer for ${Math.round(silence / 1000)} s`;
+    return { condition: "stalled", since: oldest.sentAt, lastError };
   }
 
   start(): void {
@@ -156,13 +170,13 @@ export class SinkWorker {
     if (!this.#started || this.#stopped || this.#health.condition === "down") return;
     if (this.#connecting || this.#backoffs.isPausing) return;
     if (this.#needsConnect) {
-      if (this.#inFlight === 0) void this.#connect();
+      if (this.#flights.size === 0) void this.#connect();
       return;
     }
     const isProbe = this.#outage !== undefined;
     const atOnce = isProbe ? 1 : this.#concurrency;
     const limits = { maxEvents: this.#batchSize, maxBytes: this.#limits.maxBytes };
-    while (this.#inFlight < atOnce) {
+    while (this.#flights.size < atOnce) {
       if (this.#pending.mayGrow(limits) && this.#linger.waits()) return;
       const batch = this.#pending.take(limits, isProbe);
       if (batch.length === 0) return;
@@ -189,11 +203,11 @@ export class SinkWorker {
   }
 
   async #send(batch: readonly QueuedEvent[]): Promise<void> {
-    this.#inFlight++;
     const flight = { batch, sentAt: this.#surroundings.clock.now(), settledBefore: this.#settledEver };
+    this.#flights.add(flight);
     const events = batch.map((event) => event.unsettled.event.event);
     const { failed, thrown, fault } = await attempt(this.#sink, events, this.#surroundings.signal);
-    this.#inFlight--;
+    this.#flights.delete(flight);
     if (fault !== undefined) this.#health.faulty(fault);
     if (thrown !== undefined) this.#needsConnect = true;
     if (failed.size === 0) this.#allTaken(batch);
@@ -338,7 +352,7 @@ export class SinkWorker {
   }
 
   #tellWhenQuiet(): void {
-    if (this.#inFlight > 0 || this.#connecting) return;
+    if (this.#flights.size > 0 || this.#connecting) return;
     for (const resolve of this.#whenQuiet) resolve();
     this.#whenQuiet = [];
   }

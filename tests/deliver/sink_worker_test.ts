@@ -170,3 +170,25 @@ Deno.test("counts what is delivered by type, what is queued, and how long it too
   const seconds = (await metrics.deliverySeconds.get()).values;
   assert.equal(seconds.find((value) => value.metricName?.endsWith("_sum"))?.value, 4);
 });
+
+Deno.test("a sink that leaves a delivery unanswered for a minute is not taken for connected", async () => {
+  const sink = new ScriptedSink({ concurrency: 2 });
+  const hold = new Hold();
+  sink.deliveries.push(hold.delivery());
+  await using delivery = new Delivery([sink]);
+  const state = () => delivery.dispatcher.states()[0];
+  await delivery.start();
+  await delivery.send("a");
+  const since = delivery.clock.now();
+  await delivery.clock.advance(59_000);
+  await delivery.send("b"); // which is answered
+  assert.equal(state()?.state, "connected");
+  await delivery.clock.advance(2_000);
+  assert.equal(state()?.state, "stalled");
+  assert.equal(state()?.since, since);
+  assert.match(state()?.lastError ?? "", /no answer for 61 s/);
+  hold.release();
+  await turn();
+  assert.equal(state()?.state, "connected");
+  assert.equal(state()?.lastError, undefined);
+});
