@@ -1,9 +1,12 @@
 import type { Transaction } from "../postgres/row_change.ts";
+import { Models } from "../twin/models.ts";
 import type { Gap, TwinChange } from "../twin/twin_change.ts";
 import type { EventFormat, RouterEvent } from "./cloud_event.ts";
 import { CommitStamp } from "./commit_stamp.ts";
+import { dataHistoryOf } from "./data_history.ts";
 import { eventSourceOf } from "./event_source.ts";
 import { EVENT_TYPES, type EventTypeKey } from "./event_types.ts";
+import { gapData } from "./gap_data.ts";
 import { notificationsOf } from "./notification.ts";
 
 /** What a route can ask of its events beside their format. */
@@ -19,13 +22,28 @@ export interface EventBody {
   readonly data: string;
 }
 
+/** What bodies say that is not in the change itself. */
+export interface EventFacts {
+  /** As in the event's attributes. */
+  readonly source: string;
+  /** As in the event's attributes. */
+  readonly time: string;
+  /** As they were when the change was read. */
+  readonly models: Models;
+  readonly trackLastUpdatedBy: boolean;
+}
+
 /** The events of a change in one format, in order; none if it has nothing to say. */
-export type EventBodies = (item: TwinChange | Gap, options: EventOptions) => readonly EventBody[];
+export type EventBodies = (
+  item: TwinChange | Gap,
+  options: EventOptions,
+  facts: EventFacts,
+) => readonly EventBody[];
 
 /** Every format is a module, and a line here. */
 const FORMATS: Readonly<Record<EventFormat, EventBodies>> = {
   EventNotification: notificationsOf,
-  DataHistory: () => [],
+  DataHistory: dataHistoryOf,
   Telemetry: () => [],
 };
 
@@ -37,17 +55,29 @@ export interface EventFactoryOptions {
   readonly database: string;
   /** Whether partition keys begin with the graph's name, because several graphs share a stream. */
   readonly severalGraphs: boolean;
+  /** Kept current by whoever reads the changes; without it, nothing is known of any model. */
+  readonly models?: Models;
+  /** Whether the history says who updated a property; it does not when left out. */
+  readonly trackLastUpdatedBy?: boolean;
 }
 
-/** Makes CloudEvents of changes. The same change gives the same events, whenever and by whomever it is read. */
+/** How many events of one change an id can tell apart. */
+const MOST_EVENTS = 1 << 16;
+
+/**
+ * Makes CloudEvents of changes. The same change gives the same events, whenever and by whomever it is read; what its model
+ * says of a property's type is as the model was known then.
+ */
 export class EventFactory {
   readonly #options: EventFactoryOptions;
+  readonly #models: Models;
   readonly #sources = new Map<string, string>();
   #stamp: CommitStamp | undefined;
   #stamped: Transaction | undefined;
 
   constructor(options: EventFactoryOptions) {
     this.#options = options;
+    this.#models = options.models ?? new Models();
   }
 
   eventsOf(
@@ -55,10 +85,18 @@ export class EventFactory {
     format: EventFormat,
     options: EventOptions = NO_OPTIONS,
   ): readonly RouterEvent[] {
-    const bodies = FORMATS[format](item, options);
-    if (bodies.length === 0) return NO_EVENTS;
     const stamp = this.#stampOf(item.transaction);
     const source = this.#sourceOf(item.graph);
+    const bodies = numbered(
+      item,
+      FORMATS[format](item, options, {
+        source,
+        time: stamp.time,
+        models: this.#models,
+        trackLastUpdatedBy: this.#options.trackLastUpdatedBy ?? false,
+      }),
+    );
+    if (bodies.length === 0) return NO_EVENTS;
     const subject = copied(subjectOf(item));
     const partitionkey = copied(this.#partitionKeyOf(item));
     return bodies.map(({ type, data }, index): RouterEvent => ({
@@ -104,6 +142,14 @@ export class EventFactory {
 
 const NO_OPTIONS: EventOptions = { includeMetadata: false };
 const NO_EVENTS: readonly RouterEvent[] = [];
+
+/** Of more events than can be numbered, the last is a gap that says how many are missing. */
+function numbered(item: TwinChange | Gap, bodies: readonly EventBody[]): readonly EventBody[] {
+  const room = MOST_EVENTS - item.part;
+  if (bodies.length <= room) return bodies;
+  const kept = bodies.slice(0, room - 1);
+  return [...kept, { type: "Gap", data: gapData(item, "too_many_events", bodies.length - kept.length) }];
+}
 
 function subjectOf(item: TwinChange | Gap): string {
   if (item.kind === "gap") return item.label;

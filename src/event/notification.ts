@@ -1,9 +1,9 @@
-import { formatLsn } from "../postgres/lsn.ts";
-import type { JsonText } from "../twin/json_text.ts";
 import type { Gap, TwinChange } from "../twin/twin_change.ts";
 import { bodyPatch } from "./body_patch.ts";
 import type { EventBody, EventOptions } from "./event_factory.ts";
 import type { EventTypeKey } from "./event_types.ts";
+import { gapData } from "./gap_data.ts";
+import { modelOf } from "./model_of.ts";
 
 /** What a change is called. */
 const TYPES = {
@@ -20,7 +20,7 @@ export function notificationsOf(
   item: TwinChange | Gap,
   { includeMetadata }: EventOptions,
 ): readonly EventBody[] {
-  if (item.kind === "gap") return [{ type: "Gap", data: gapData(item) }];
+  if (item.kind === "gap") return [{ type: "Gap", data: gapData(item, item.reason) }];
   const type = TYPES[item.entity][item.action];
   switch (item.action) {
     case "create":
@@ -36,15 +36,4 @@ export function notificationsOf(
     default:
       return item satisfies never;
   }
-}
-
-/** The `$model` of a twin or relationship, as JSON text. */
-function modelOf(body: JsonText): string | undefined {
-  const model = body.get("$metadata")?.get("$model");
-  return model?.kind === "string" ? model.toString() : undefined;
-}
-
-function gapData({ reason, graph, transaction }: Gap): string {
-  const lsn = formatLsn(transaction.commitLsn);
-  return JSON.stringify({ reason, graph, from: lsn, to: lsn });
 }

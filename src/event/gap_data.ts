@@ -1,0 +1,19 @@
+import { formatLsn } from "../postgres/lsn.ts";
+import type { Transaction } from "../postgres/row_change.ts";
+import type { Gap } from "../twin/twin_change.ts";
+
+/** Why something is missing among the events. */
+export type GapReason =
+  | Gap["reason"]
+  /** A change has more events than an id can number. */
+  | "too_many_events";
+
+/** What an event says of others that nobody gets; how many of them where that is known. */
+export function gapData(
+  { graph, transaction }: { readonly graph: string; readonly transaction: Transaction },
+  reason: GapReason,
+  count?: number,
+): string {
+  const lsn = formatLsn(transaction.commitLsn);
+  return JSON.stringify({ reason, graph, from: lsn, to: lsn, ...(count !== undefined && { count }) });
+}
