@@ -9,6 +9,7 @@ import { duration, integer } from "./src/config/values.ts";
 import { configureLogging } from "./src/observe/log_setup.ts";
 import { resolveConnectionOptions } from "./src/postgres/connection/connection_string.ts";
 import { setUp } from "./src/setup.ts";
+import { stopSignal } from "./src/stop_signal.ts";
 
 const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital twin graph as CloudEvents
 
@@ -117,18 +118,6 @@ function readCommandLine(args: string[]): { readonly command: string; readonly o
     if (error instanceof UsageError) throw error;
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
-}
-
-/** Aborts at the first SIGINT or SIGTERM; a second one ends the process as it is. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort(new DOMException("The router was told to stop", "AbortError"));
-  };
-  Deno.addSignalListener("SIGINT", stop);
-  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
-  return controller.signal;
 }
 
 function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {

@@ -3,7 +3,7 @@ import postgres from "postgres";
 import { inRepository } from "../support/repository.ts";
 import { until } from "../support/until.ts";
 
-/** The demo as `deno task demo` runs it, with the same permissions. */
+/** `deno task demo`, in a process group of its own as in a terminal. */
 class Demo implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<unknown>;
@@ -11,14 +11,13 @@ class Demo implements AsyncDisposable {
   ended = false;
 
   constructor(...args: string[]) {
-    const { tasks } = JSON.parse(Deno.readTextFileSync(inRepository("deno.json")));
-    const [, ...command] = tasks.demo.command.split(" ");
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...command, ...args],
+      args: ["task", "--quiet", "demo", ...args],
       cwd: inRepository(),
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
+      detached: true,
     }).spawn();
     this.#reading = Promise.all([this.#read(this.#child.stdout), this.#read(this.#child.stderr)]);
     void this.#child.status.then(() => this.ended = true);
@@ -35,8 +34,9 @@ class Demo implements AsyncDisposable {
     return match ?? assert.fail();
   }
 
+  /** As Ctrl-C does: everybody in the group is told, and `deno task` passes on what it was told. */
   interrupt(): void {
-    this.#child.kill("SIGINT");
+    Deno.kill(-this.#child.pid, "SIGINT");
   }
 
   async exitCode(): Promise<number> {
@@ -46,7 +46,7 @@ class Demo implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.ended) this.#child.kill("SIGKILL");
+    if (!this.ended) Deno.kill(-this.#child.pid, "SIGKILL");
     await this.exitCode();
   }
 

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { inRepository } from "./support/repository.ts";
+import { until } from "./support/until.ts";
+
+/** A process that says when it is told to stop, and takes for ever to do it. */
+const PROGRAM = `
+  import { stopSignal } from "./src/stop_signal.ts";
+  stopSignal().addEventListener("abort", () => console.log("stopping"));
+  setInterval(() => {}, 1_000);
+  console.log("ready");
+`;
+
+Deno.test("a signal that comes again at once, as Ctrl-C does, is one; a later one ends the process", async () => {
+  await using child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", PROGRAM],
+    cwd: inRepository(),
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  let ended: Deno.CommandStatus | undefined;
+  void child.status.then((status) => ended = status);
+  let output = "";
+  let stoppingAt = Infinity;
+  const reading = (async () => {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      output += text;
+      if (output.includes("stopping")) stoppingAt = Math.min(stoppingAt, performance.now());
+    }
+  })();
+  await until(() => output.includes("ready"), "the process to be ready");
+  await until(() => {
+    if (!ended) child.kill("SIGINT");
+    return ended !== undefined;
+  }, "the process to end");
+  const lasted = performance.now() - stoppingAt;
+  await reading;
+  assert.equal(ended?.code, 130);
+  assert.equal(output, "ready\nstopping\n");
+  assert(lasted > 400, `ended after ${lasted} ms`);
+});
