@@ -34,10 +34,10 @@ export function agtypeToJson(text: string): string {
   return json + text.slice(copied);
 }
 
-/** Reads an agtype; throws a `JsonTextError` for what is none. */
-export function readAgtype(text: string): JsonText {
+/** Reads an agtype; throws a `JsonTextError` for what is none. `like` is as in `JsonText.tryParse`. */
+export function readAgtype(text: string, like?: JsonText): JsonText {
   // Nearly every agtype is JSON as it stands, and reading it says so sooner than a search for what would not be.
-  return JsonText.tryParse(text) ?? JsonText.parse(agtypeToJson(text));
+  return JsonText.tryParse(text, like) ?? JsonText.parse(agtypeToJson(text));
 }
 
 /** The offset behind the string that begins at `at`, or the end of a text that breaks off in it. */

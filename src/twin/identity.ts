@@ -4,7 +4,7 @@ import type { Entity } from "./twin_change.ts";
 
 /** Who a row is. Of a relationship, the id or the source may be known before the other is. */
 export type Identity =
-  | { readonly entity: "twin" | "model"; readonly id: string }
+  | Exclude<Entity, { readonly entity: "relationship" }>
   | {
     readonly entity: "relationship";
     readonly id: string | undefined;

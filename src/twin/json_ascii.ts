@@ -1,11 +1,13 @@
-/** Bytes that `Ascii.words` reads at once. */
+/** Bytes in a word. */
 export const WORD = 4;
 
 /** A text as bytes, one for each code unit and 0 behind them. */
 export interface Ascii {
   readonly bytes: Uint8Array;
-  /** The same bytes, of which four can be read at once, up to the one behind the text. */
-  readonly words: DataView;
+  /** The same bytes by words, as far as there are whole ones. */
+  readonly words: Int32Array;
+  /** The same bytes, of which a word can be read from anywhere in the text, and from behind it. */
+  readonly view: DataView;
   /** Whether the bytes are the text: what is not ASCII is told by a byte that stands for any of it. */
   readonly isExact: boolean;
 }
@@ -20,25 +22,30 @@ export class AsciiBuffer {
   /** For texts of usual length; larger ones are rare enough for arrays of their own. */
   readonly #usual = allocate(1 << 16);
   #text: string | undefined;
-  #ascii: Ascii = { ...this.#usual, isExact: true };
+  #ascii: Ascii = this.#usual;
 
   /** The text's bytes, until the next call. */
   fill(text: string): Ascii {
     if (text === this.#text) return this.#ascii;
     const size = text.length + WORD;
-    const { bytes, words } = size <= this.#usual.bytes.length ? this.#usual : allocate(size);
+    const isUsual = size <= this.#usual.bytes.length;
+    const { bytes, words, view } = isUsual ? this.#usual : allocate(size);
     const { read, written } = encoder.encodeInto(text, bytes);
     const isExact = read === written;
     // deno-lint-ignore no-control-regex
     if (!isExact) encoder.encodeInto(text.replace(/[^\x00-\x7f]/g, "?"), bytes);
     bytes[text.length] = 0;
-    this.#text = text;
-    this.#ascii = { bytes, words, isExact };
-    return this.#ascii;
+    const ascii = { bytes, words, view, isExact };
+    if (isUsual) {
+      this.#text = text;
+      this.#ascii = ascii;
+    }
+    return ascii;
   }
 }
 
-function allocate(size: number): Pick<Ascii, "bytes" | "words"> {
+function allocate(size: number): Ascii {
   const bytes = new Uint8Array(size);
-  return { bytes, words: new DataView(bytes.buffer) };
+  const words = new Int32Array(bytes.buffer, 0, Math.floor(size / WORD));
+  return { bytes, words, view: new DataView(bytes.buffer), isExact: true };
 }

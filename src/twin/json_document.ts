@@ -4,6 +4,8 @@ import { type JsonIndex, NODE, NONE } from "./json_index.ts";
 export interface JsonDocument {
   readonly text: string;
   readonly index: JsonIndex;
+  /** A document of the same structure, so that a node is the same place in both, and the nodes that differ from it. */
+  readonly alike: { readonly document: JsonDocument; readonly changed: readonly number[] } | undefined;
 }
 
 /** A member's value in two objects, `NONE` where it has none. */
@@ -82,14 +84,20 @@ export function differences(
   // Mostly both have the same keys in the same order, and two cursors meet them. Once they part, a map finds the others.
   let otherKey = firstWithin(other);
   let rest: Map<string, number> | undefined;
+  const { alike } = otherDocument;
+  const changed = alike?.document === document && object === other
+    ? new NodesInOrder(alike.changed)
+    : undefined;
   for (let keyNode = firstWithin(object); keyNode < behind;) {
     const value = firstWithin(keyNode);
+    const next = nodeBehind(document, value);
     const otherValue = firstWithin(otherKey);
     const isInStep = rest === undefined && otherKey < otherBehind;
-    if (
-      isInStep && isSameText(document, keyNode, value, otherDocument, otherKey, otherValue) &&
-      !isOneOf(document, keyNode, alsoAlike)
-    ) {
+    const isAlike = isInStep &&
+      (changed
+        ? !changed.hasWithin(keyNode, next)
+        : isSameText(document, keyNode, value, otherDocument, otherKey, otherValue));
+    if (isAlike && !isOneOf(document, keyNode, alsoAlike)) {
       otherKey = nodeBehind(otherDocument, otherValue);
     } else {
       const key = keyAt(document, keyNode);
@@ -105,11 +113,26 @@ export function differences(
         if (!isAlike || alsoAlike.includes(key)) pairs.push({ key, node: value, other: counterpart });
       }
     }
-    keyNode = nodeBehind(document, value);
+    keyNode = next;
   }
   rest ??= otherKey < otherBehind ? valuesByKey(otherDocument, otherKey, otherBehind) : undefined;
   if (rest) { for (const [key, other] of rest) pairs.push({ key, node: NONE, other }); }
   return pairs;
+}
+
+/** Is asked from left to right. */
+class NodesInOrder {
+  readonly #nodes: readonly number[];
+  #next = 0;
+
+  constructor(nodes: readonly number[]) {
+    this.#nodes = nodes;
+  }
+
+  hasWithin(first: number, behind: number): boolean {
+    while ((this.#nodes[this.#next] ?? Infinity) < first) this.#next++;
+    return (this.#nodes[this.#next] ?? Infinity) < behind;
+  }
 }
 
 /** Whether what stands from one node's begin to another's end is the same text in both documents. */

@@ -17,7 +17,7 @@ export const NONE = -1;
 export const indexed = new AsciiBuffer();
 
 const SPACE = 0x20;
-const QUOTE = 0x22;
+export const QUOTE = 0x22;
 const PLUS = 0x2b;
 const COMMA = 0x2c;
 const MINUS = 0x2d;
@@ -53,7 +53,7 @@ const nodes: number[] = [];
  * @see https://www.rfc-editor.org/rfc/rfc8259
  */
 export function indexJson(text: string): JsonIndex | number {
-  const { bytes, words } = indexed.fill(text);
+  const { bytes, view } = indexed.fill(text);
   let size = 0;
   /** The innermost array or object that is open; while it is, its third number is the one around it. */
   let parent = NONE;
@@ -78,7 +78,7 @@ export function indexJson(text: string): JsonIndex | number {
       }
       at++;
     } else {
-      at = skipScalar(bytes, words, at);
+      at = skipScalar(bytes, view, at);
       if (at < 0) return failedAt(at);
     }
     nodes[size] = begin;
@@ -135,17 +135,17 @@ function skipSpace(bytes: Uint8Array, at: number): number {
 }
 
 /** A string, a number, `true`, `false` or `null`. */
-export function skipScalar(bytes: Uint8Array, words: DataView, at: number): number {
+export function skipScalar(bytes: Uint8Array, view: DataView, at: number): number {
   const first = bytes[at] ?? 0;
-  if (first === QUOTE) return skipString(bytes, words, at);
+  if (first === QUOTE) return skipString(bytes, view, at);
   return first === MINUS || (first >= ZERO && first <= NINE) ? skipNumber(bytes, at) : skipWord(bytes, at);
 }
 
 /** `string = %x22 *( %x20-21 / %x23-5B / %x5D-10FFFF / escape ) %x22` */
-function skipString(bytes: Uint8Array, words: DataView, at: number): number {
+function skipString(bytes: Uint8Array, view: DataView, at: number): number {
   at++;
   for (;;) {
-    while (isPlain(words.getInt32(at, true))) at += WORD;
+    while (isPlain(view.getInt32(at, true))) at += WORD;
     while (PLAIN[bytes[at] ?? 0] === 1) at++;
     if (bytes[at] === QUOTE) return at + 1;
     if (bytes[at] !== BACKSLASH) return failure(at);

@@ -8,6 +8,7 @@ import {
   nodeBehind,
   textOf,
 } from "./json_document.ts";
+import { indexAlike } from "./json_alike.ts";
 import { indexJson, NONE } from "./json_index.ts";
 import { sameNumber } from "./json_number.ts";
 
@@ -52,13 +53,24 @@ export class JsonText {
   static parse(text: string): JsonText {
     const index = indexJson(text);
     if (typeof index === "number") throw new JsonTextError(index);
-    return new JsonText({ text, index }, 0);
+    return new JsonText({ text, index, alike: undefined }, 0);
   }
 
-  /** `undefined` for a text that is not JSON. */
-  static tryParse(text: string): JsonText | undefined {
+  /**
+   * `undefined` for a text that is not JSON. With `like`, the value of a whole text most of which this one repeats, it
+   * costs less to read it, and to tell the differences from it.
+   */
+  static tryParse(text: string, like?: JsonText): JsonText | undefined {
+    if (like) {
+      const document = like.#document;
+      const alike = indexAlike(text, document.text, document.index);
+      if (alike) {
+        const { index, changed } = alike;
+        return new JsonText({ text, index, alike: { document, changed } }, 0);
+      }
+    }
     const index = indexJson(text);
-    return typeof index === "number" ? undefined : new JsonText({ text, index }, 0);
+    return typeof index === "number" ? undefined : new JsonText({ text, index, alike: undefined }, 0);
   }
 
   get kind(): JsonKind {

@@ -1,7 +1,7 @@
 import type { RowChange } from "../postgres/row_change.ts";
 import type { Tuple } from "../postgres/wal_message.ts";
 import { readAgtype } from "./agtype.ts";
-import { type Identity, identityOf, keptIdentity } from "./identity.ts";
+import { identityOf, keptIdentity } from "./identity.ts";
 import { type JsonText, JsonTextError } from "./json_text.ts";
 import type { Label } from "./label.ts";
 import type { RowRun, RowState } from "./row_run.ts";
@@ -18,39 +18,37 @@ export function readRow(
 ): RowRun | undefined {
   const action = ACTIONS[change.kind];
   const { ordinal } = change;
-  const old = change.kind === "insert" ? undefined : change.old;
-  const before = old && stateIn(old, label, onMalformed);
   if (change.kind === "delete") {
-    const rowId = (old ?? change.key)?.text(label.idColumn);
+    const before = change.old && stateIn(change.old, label, onMalformed);
+    const rowId = (change.old ?? change.key)?.text(label.idColumn);
     return { label, rowId, action, before, after: undefined, ordinal, traceparent, isJoined: false };
   }
   const isUnchanged = change.new.kind(label.propertiesColumn) === "unchanged";
-  const after = isUnchanged ? before : stateIn(change.new, label, onMalformed, before?.identity);
-  if (!after && !isUnchanged) return undefined;
+  const now = isUnchanged ? undefined : stateIn(change.new, label, onMalformed);
+  const old = change.kind === "update" ? change.old : undefined;
+  const before = old && stateIn(old, label, onMalformed, now);
+  if (!now && !isUnchanged) return undefined;
+  const after = now ? { body: now.body, identity: keptIdentity(now.identity, before?.identity) } : before;
   const rowId = change.new.text(label.idColumn);
   return { label, rowId, action, before, after, ordinal, traceparent, isJoined: false };
 }
 
 const ACTIONS = { insert: "create", update: "update", delete: "delete" } as const;
 
-function stateIn(
-  row: Tuple,
-  label: Label,
-  onMalformed: () => void,
-  earlier?: Identity,
-): RowState | undefined {
-  const body = bodyIn(row.text(label.propertiesColumn));
+/** `like` is another state of the row, which mostly says the same. */
+function stateIn(row: Tuple, label: Label, onMalformed: () => void, like?: RowState): RowState | undefined {
+  const body = bodyIn(row.text(label.propertiesColumn), like?.body);
   if (!body) {
     onMalformed();
     return undefined;
   }
-  return { body, identity: keptIdentity(identityOf(label, body), earlier) };
+  return { body, identity: identityOf(label, body) };
 }
 
-function bodyIn(properties: string | undefined): JsonText | undefined {
+function bodyIn(properties: string | undefined, like: JsonText | undefined): JsonText | undefined {
   if (properties === undefined) return undefined;
   try {
-    const body = readAgtype(properties);
+    const body = readAgtype(properties, like);
     return body.kind === "object" ? body : undefined;
   } catch (error) {
     if (error instanceof JsonTextError) return undefined;

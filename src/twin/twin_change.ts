@@ -22,10 +22,12 @@ export type TwinChange = Entity & BodyChange & {
 
 /** Who something is. */
 export type Entity =
-  /** `id` is a twin's `$dtId`, a model's DTMI. */
-  | { readonly entity: "twin" | "model"; readonly id: string }
+  /** `id` is `$dtId`. */
+  | { readonly entity: "twin"; readonly id: string }
   /** `id` is `$relationshipId`, unique for its source twin only. */
-  | { readonly entity: "relationship"; readonly id: string; readonly sourceId: string };
+  | { readonly entity: "relationship"; readonly id: string; readonly sourceId: string }
+  /** `id` is the model's DTMI. */
+  | { readonly entity: "model"; readonly id: string };
 
 /** What it was and became. */
 export type BodyChange =

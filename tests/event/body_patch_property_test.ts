@@ -158,8 +158,12 @@ function modelOf(value: Value): Value | undefined {
   return isObject(metadata) ? metadata.$model : undefined;
 }
 
+/** The patch, which is the same whether or not the old body was read by way of the new one. */
 function patchOf(before: string, after: string, includeMetadata: boolean): string {
-  return bodyPatch("twin", readAgtype(before), readAgtype(after), includeMetadata) ?? "[]";
+  const now = readAgtype(after);
+  const patch = bodyPatch("twin", readAgtype(before), now, includeMetadata) ?? "[]";
+  assert.equal(bodyPatch("twin", readAgtype(before, now), now, includeMetadata) ?? "[]", patch);
+  return patch;
 }
 
 Deno.test("a patch makes the new body of the old one, service-made members aside", () => {

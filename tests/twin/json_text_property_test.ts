@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import { JsonText } from "../../src/twin/json_text.ts";
+import { indexAlike } from "../../src/twin/json_alike.ts";
+import { indexJson, NODE } from "../../src/twin/json_index.ts";
+import { JsonText, type MemberDifference } from "../../src/twin/json_text.ts";
 
 const seed = 20260101;
 
@@ -160,5 +162,85 @@ Deno.test("JsonText tells exactly the members that differ", () => {
       }
     }),
     { seed, numRuns: 1000 },
+  );
+});
+
+const mostlyAscii = fc.oneof(
+  { arbitrary: fc.jsonValue({ stringUnit: "grapheme-ascii", maxDepth: 3 }), weight: 9 },
+  { arbitrary: json, weight: 1 },
+);
+const mostlyScalar = fc.oneof(
+  { arbitrary: fc.jsonValue({ stringUnit: "grapheme-ascii", maxDepth: 0 }), weight: 9 },
+  { arbitrary: json, weight: 1 },
+);
+const put = fc.record({ at: fc.nat(), value: mostlyScalar, isKeySpared: fc.boolean() });
+
+/** A text, and another in which some scalars are others; sometimes a broken one. */
+const likeTexts = fc.tuple(mostlyAscii, fc.array(put, { maxLength: 4 }), fc.nat()).map(
+  ([value, puts, random]) => {
+    const text = JSON.stringify(value);
+    let like = text;
+    for (const { at, value, isKeySpared } of puts) {
+      const scalars = [...like.matchAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null/g)];
+      const scalar = scalars[at % Math.max(scalars.length, 1)];
+      if (!scalar) continue;
+      const behind = scalar.index + scalar[0].length;
+      const isKey = like[behind] === ":";
+      if (isKey && isKeySpared) continue;
+      like = like.slice(0, scalar.index) + JSON.stringify(isKey ? JSON.stringify(value) : value) +
+        like.slice(behind);
+    }
+    if (random % 10 === 0) like = like.slice(0, random % (like.length + 1)) + '"';
+    return [text, like] as const;
+  },
+);
+
+Deno.test("a text is indexed by another like it as it is by itself", () => {
+  let timesAlike = 0;
+  fc.assert(
+    fc.property(likeTexts, ([knownText, text]) => {
+      const known = indexJson(knownText);
+      assert(typeof known !== "number");
+      const alike = indexAlike(text, knownText, known);
+      if (!alike) return;
+      timesAlike++;
+      const index = indexJson(text);
+      assert.deepEqual(alike.index, index);
+      assert(typeof index !== "number");
+      const sliceOf = (text: string, index: readonly number[], node: number) =>
+        text.slice(index[node], index[node + 1]);
+      const changed = [...index.keys()].filter((node) =>
+        node % NODE === 0 && index[node + 2] === node + NODE &&
+        sliceOf(text, index, node) !== sliceOf(knownText, known, node)
+      );
+      assert.deepEqual(alike.changed, changed);
+    }),
+    { seed, numRuns: 3000 },
+  );
+  assert(timesAlike > 1000, `${timesAlike} of 3000`);
+});
+
+Deno.test("a text read by another like it tells the same differences", () => {
+  const written = (differences: readonly MemberDifference[]): unknown[] =>
+    differences.map((difference) => [
+      difference.key,
+      `${difference.before}`,
+      `${difference.after}`,
+      written(difference.within),
+    ]);
+  fc.assert(
+    fc.property(likeTexts, fc.array(fc.constantFrom("a", "b", "")), ([text, like], alsoAlike) => {
+      const after = JsonText.parse(text);
+      const before = JsonText.tryParse(like, after);
+      assert.equal(before === undefined, JsonText.tryParse(like) === undefined);
+      if (!before) return;
+      assert.equal(`${before}`, `${JsonText.parse(like)}`);
+      assert.equal(before.equals(after), JsonText.parse(like).equals(after));
+      assert.deepEqual(
+        written(after.differencesFrom(before, alsoAlike)),
+        written(after.differencesFrom(JsonText.parse(like), alsoAlike)),
+      );
+    }),
+    { seed, numRuns: 3000 },
   );
 });
