@@ -9,15 +9,15 @@ import { WebhookReceiver } from "../support/webhook_receiver.ts";
 Deno.test("kill -9 between and during transactions loses nothing and keeps ids and order", async () => {
   const seed = Number(Deno.env.get("SEED") ?? 20_261_123);
   const random = new SeededRandom(seed);
-  await using database = await TwinDatabase.open();
-  await using receiver = new WebhookReceiver({
-    // Some answers fail, so that retries are under way when the router dies.
-    respond: () => random.below(20) === 0 ? 503 : 204,
-  });
+  await using database = await TwinDatabase.open({ settings: { wal_sender_timeout: "1s" } });
+  // Some answers fail, so that retries are under way when the router dies.
+  const respond = () => random.below(20) === 0 ? 503 : 204;
+  await using receiver = new WebhookReceiver({ respond });
   await using folder = await TemporaryFolder.make();
   const archive = `${folder.path}/archive.ndjson`;
   const configuration = {
     source: { connectionString: database.server.connectionString },
+    queue: { maxEvents: 2 }, // so that it is mostly held up inside of a transaction
     retry: { initial: "10ms", max: "100ms" },
     eventSinks: {
       webhook: [{ name: "Hook", url: receiver.url, concurrency: 4 }],
@@ -30,12 +30,16 @@ Deno.test("kill -9 between and during transactions loses nothing and keeps ids a
   try {
     await router.untilReadyIs(200); // The slot is there: from now on every commit counts.
     for (let round = 0; round < 8; round++) {
-      const posts = receiver.posts.length;
-      const writing = ledger.write(40);
-      if (round % 2 === 0) await receiver.received(posts + 1 + random.below(40)); // in the middle of it
-      else await writing;
+      const held = receiver.posts.length + 1 + random.below(30);
+      const inTheMiddle = round % 2 === 0;
+      if (inTheMiddle) receiver.respond = () => receiver.posts.length < held ? respond() : "hang";
+      await ledger.write(40);
+      if (inTheMiddle) {
+        await receiver.received(held);
+        await database.untilStatusUpdate(); // Whatever it would confirm by mistake, it has confirmed.
+      }
       await router.kill();
-      await writing;
+      receiver.respond = respond;
       router = await RouterProcess.start(folder.path, configuration);
     }
     await database.untilConfirmed();

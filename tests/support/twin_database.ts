@@ -45,6 +45,27 @@ export class TwinDatabase implements AsyncDisposable {
     );
   }
 
+  /** Resolves once the server has heard from the router twice from now on: what may be confirmed now then is. */
+  async untilStatusUpdate(): Promise<void> {
+    for (let times = 0; times < 2; times++) {
+      const [now] = await this.sql`SELECT clock_timestamp()::text AS time`;
+      await until(async () => {
+        const heard = await this.sql`
+          SELECT FROM pg_stat_replication WHERE reply_time > ${now?.time}::timestamptz`;
+        return heard.length > 0;
+      }, "a status update of the router");
+    }
+  }
+
+  /** Ends the connection that the router streams on, once it has one. */
+  async endStream(): Promise<void> {
+    await until(async () => {
+      const ended = await this.sql`
+        SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active`;
+      return ended.length > 0;
+    }, "a stream to end");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.sql.end({ timeout: 1 });
     await this.server[Symbol.asyncDispose]();
