@@ -30,8 +30,8 @@ interface Graph {
   readonly lineages: Map<string, Lineage>;
 }
 
-/** The label of models, for changes that name nothing but a label. */
-const LABEL = "Model";
+/** The label whose vertices are models. */
+export const MODEL_LABEL = "Model";
 
 /**
  * The DTDL models of each graph, as far as they have been read. A model that does not parse is reported once, by id, and
@@ -55,15 +55,15 @@ export class Models {
     this.#change(graph).models.delete(dtmi);
   }
 
-  /** Forgets the models of all graphs. */
-  clear(): void {
-    this.#graphs.clear();
+  /** Forgets the models of a graph. */
+  clear(graph: string): void {
+    this.#graphs.delete(graph);
   }
 
   /** Stays current with the stream, which may tell again what is known. */
   follow(item: TwinChange | Gap): void {
     if (item.kind === "gap") {
-      if (item.label === LABEL) this.#graphs.delete(item.graph);
+      if (item.label === MODEL_LABEL) this.clear(item.graph);
     } else if (item.entity === "model") {
       if (item.action === "delete") this.delete(item.graph, item.id);
       else this.put(item.graph, item.id, item.after);

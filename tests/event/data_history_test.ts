@@ -260,6 +260,17 @@ Deno.test("in a component a property's own sourceTime counts, else the component
   for (const [before, after, expected] of cases) assert.deepEqual(await toldOf(before, after), expected);
 });
 
+Deno.test("a component's own metadata may have the component's sourceTime, or that of a property called so", async () => {
+  const state = (sourceTime: unknown) => ({ c: { $metadata: { sourceTime }, x: 1, sourceTime: 1 } });
+  assert.deepEqual(await toldOf(state("s1"), state("s2")), [
+    "Replace c.x 1 integer @s2",
+    "Replace c.sourceTime 1 integer @s2",
+  ]);
+  assert.deepEqual(await toldOf(state({ sourceTime: "s1" }), state({ sourceTime: "s2" })), [
+    "Replace c.sourceTime 1 integer @s2",
+  ]);
+});
+
 Deno.test("who updated a property is told when it is tracked, and this change wrote it", async () => {
   const state = (n: number, time: number, lastUpdatedBy?: string) => ({
     n,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { JsonText } from "../../src/twin/json_text.ts";
 import { Models, type PropertyPath } from "../../src/twin/models.ts";
+import { readModels } from "../../src/twin/read_models.ts";
 import { LogRecorder } from "../support/log_recorder.ts";
 import {
   deleted,
@@ -331,9 +332,41 @@ Deno.test("models follow the stream, told once or again", async () => {
   }
 });
 
+Deno.test("rows make the models of their graphs what they say, and leave the other graphs alone", async () => {
+  const { models, log } = known({ "dtmi:old;1": interfaceOf([property("x", "long")]) });
+  const row = (id: string, more = "") =>
+    `{"id": "${id}", "model": {"@type": "Interface", "contents": {"@type": "Property", "name": "x", "schema": "double"}}, ` +
+    `"uploaded": 1.50::numeric${more}}`;
+  const asked: string[] = [];
+  async function* labelRows(label: string) {
+    asked.push(label);
+    yield { graph: "other", properties: [row("dtmi:a;1")] };
+    assert.equal(models.schemaOf(graph, "dtmi:old;1", ["x"]), "long", "until its own rows come");
+    yield {
+      graph,
+      properties: [
+        row("dtmi:a;1"),
+        row("no model"),
+        row("dtmi:twin;1", ', "$dtId": "a"'),
+        '{"id": 7}',
+        "garbage",
+        "[]",
+      ],
+    };
+  }
+  await readModels(models, { labelRows }, new AbortController().signal);
+  assert.deepEqual(asked, ["Model"]);
+  assert.deepEqual(
+    ["dtmi:a;1", "dtmi:old;1", "no model", "dtmi:twin;1"].map((id) => models.schemaOf(graph, id, ["x"])),
+    ["double", undefined, undefined, undefined],
+  );
+  assert.equal(models.schemaOf("other", "dtmi:a;1", ["x"]), "double");
+  assert.deepEqual(log.lines, []);
+});
+
 Deno.test("what is cleared is unknown", () => {
   const { models } = known({ "dtmi:m;1": interfaceOf([property("x", "long")]) });
   assert.equal(models.schemaOf(graph, "dtmi:m;1", ["x"]), "long");
-  models.clear();
+  models.clear(graph);
   assert.equal(models.schemaOf(graph, "dtmi:m;1", ["x"]), undefined);
 });

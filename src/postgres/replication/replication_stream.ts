@@ -3,7 +3,9 @@ import type { PartState } from "../../observe/health.ts";
 import type { Log } from "../../observe/log.ts";
 import type { Metrics } from "../../observe/metrics.ts";
 import { formatAddress } from "../connection/connection_options.ts";
+import { quoteTable } from "../connection/quote.ts";
 import { type Finding, PreflightError } from "./finding.ts";
+import { type LabelRows, readLabelRows } from "./label_rows.ts";
 import { LabelWatch } from "./label_watch.ts";
 import { type Liveness, livenessTimings } from "./liveness.ts";
 import { formatLsn, type Lsn } from "../lsn.ts";
@@ -132,6 +134,24 @@ export class ReplicationStream implements AsyncDisposable {
    */
   beginAgain(reason: unknown): void {
     this.#unreadable ??= reason;
+  }
+
+  /**
+   * What the label of that name holds in each graph that is followed. Read after "connected" and before the next chunk, it
+   * is no older than what comes next: a change that is not in it yet is still to come. A graph whose rows the role may not
+   * read is passed over, and named once; without a connection there are none.
+   */
+  async *labelRows(label: string, signal: AbortSignal): AsyncGenerator<LabelRows> {
+    const sql = this.#streaming?.source.sql;
+    if (!sql) return;
+    using _ = endOnAbort(sql, signal);
+    yield* readLabelRows(sql, this.#settings, label, (graph, error) =>
+      this.#warnOnce({
+        severity: "warning",
+        about: "role",
+        problem: `Cannot read ${graph}.${label}: ${error instanceof Error ? error.message : error}`,
+        remedy: `GRANT SELECT ON ${quoteTable({ schema: graph, name: label })} TO this router's role.`,
+      }));
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
