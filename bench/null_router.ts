@@ -33,6 +33,7 @@ const source = { connectionString, slot, publication, failover: false };
 const configuration: Configuration = {
   file: "bench",
   baseDirectory: Deno.cwd(),
+  trackLastUpdatedBy: false,
   maxBatchSize: 50,
   source,
   http: false,

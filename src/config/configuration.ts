@@ -9,6 +9,8 @@ export interface Configuration {
   readonly baseDirectory: string;
   /** CloudEvents source; `{graph}` stands for the graph. */
   readonly eventSource?: string;
+  /** Whether data history says who updated a property. */
+  readonly trackLastUpdatedBy: boolean;
   readonly maxBatchSize: number;
   readonly source: SourceConfiguration;
   /** `false` where nothing is to be served. */

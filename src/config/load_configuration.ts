@@ -53,7 +53,8 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
   }
   if (problems.length > 0 || !output) throw new ConfigurationError(problems);
 
-  const { eventSource, maxBatchSize, http, shutdownTimeout, deadLetterFile, ...rest } = output.events.config;
+  const { eventSource, trackLastUpdatedBy, maxBatchSize, http, shutdownTimeout, deadLetterFile, ...rest } =
+    output.events.config;
   const sinks = resolveSinks(rest.eventSinks, rest);
   const contradictions = sinks.filter(({ retry }) => retry.initial > retry.max).map(({ path }) =>
     teller.tell({ path: [...path, "retry"], message: `initial ${INITIAL_ABOVE_MAX}`, where: "key" })
@@ -63,6 +64,7 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
     file,
     baseDirectory,
     ...(eventSource !== undefined && { eventSource }),
+    trackLastUpdatedBy,
     maxBatchSize,
     source: resolveSource(rest.source, baseDirectory),
     http,

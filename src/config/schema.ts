@@ -166,6 +166,9 @@ function makeSchema(kinds: SinkKinds) {
         "CloudEvents source; {graph} stands for the graph. postgresql://<host>/<database>/<graph> when left out",
       )
       .exactOptional(),
+    trackLastUpdatedBy: flag().describe("Say in data history who updated a property (updatedBy)").prefault(
+      false,
+    ),
     maxBatchSize: maxBatchSize.describe("Events in a batch, at most").prefault(50),
     source: z.strictObject(sourceKeys)
       .describe(

@@ -88,6 +88,7 @@ Deno.test("applies every default", () => {
     SCREEN,
   );
   assert.equal(maxBatchSize, 50);
+  assert.equal(rest.trackLastUpdatedBy, false);
   assert.deepEqual(http, { host: "127.0.0.1", port: 8080 });
   assert.equal(shutdownTimeout, 10_000);
   assert.equal(baseDirectory, "/etc/twinrouter");
@@ -101,6 +102,10 @@ Deno.test("applies every default", () => {
     queue: { maxEvents: 10_000, maxBytes: 64 * 2 ** 20 },
   }]);
   assert(!("eventSource" in rest));
+});
+
+Deno.test("data history says who updated a property where that is asked for", () => {
+  assert.equal(loadConfig(`trackLastUpdatedBy: true\n${SCREEN}`).trackLastUpdatedBy, true);
 });
 
 Deno.test("a sink's own retry, queue and batch size come before the configuration's, key by key", () => {
