@@ -9,7 +9,7 @@ import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
 import { logOf } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Redaction } from "./observe/redaction.ts";
-import { ReplicationDecoder } from "./postgres/pgoutput/replication_decoder.ts";
+import { replicatedRows } from "./postgres/replicated_rows.ts";
 import { ReplicationStream } from "./postgres/replication/replication_stream.ts";
 import type { Replicated } from "./postgres/row_change.ts";
 import type { Connected } from "./postgres/replication/stream_chunk.ts";
@@ -22,8 +22,8 @@ import { TwinChanges } from "./twin/twin_changes.ts";
 /**
  * The whole way of the data, from the WAL to the sinks and the position back:
  *
- *     stream ─ bytes → decode ─ committed rows → toTwins ─ changes → toEvents ─ events → dispatcher → sinks
- *       └────────────────── confirm(lsn) ← all that every sink has settled ──────────────────┘
+ *     stream ─ bytes → replicatedRows ─ rows → toTwins ─ changes → toEvents ─ events → dispatcher → sinks
+ *       └───────────────── confirm(lsn) ← all that every sink has settled ─────────────────┘
  *
  * Each stage is an async iterator over arrays, one for each read of the socket. Nothing runs ahead: when a sink's queue
  * is full, `room` waits, nobody reads, and PostgreSQL keeps the rest. Resolves when `signal` has aborted and what was
@@ -42,7 +42,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   await using _http = serveHealth(setup, stream, dispatcher, metrics);
   dispatcher.start();
 
-  const rows = decode(stream, signal);
+  const rows = replicatedRows(stream, signal);
   const changes = toTwins(rows, stream, replication.graphs, metrics);
   const events = toEvents(changes, setup);
   try {
@@ -70,37 +70,6 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
     if (!signal.aborted) throw error;
   } finally {
     await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
-  }
-}
-
-/** pgoutput's bytes → rows of committed transactions. A keepalive between transactions is a position to confirm. */
-async function* decode(
-  stream: ReplicationStream,
-  signal: AbortSignal,
-): AsyncGenerator<readonly (Replicated | Connected)[]> {
-  let decoder = new ReplicationDecoder();
-  for await (const chunk of stream.messages(signal)) {
-    switch (chunk.kind) {
-      case "connected":
-        decoder = new ReplicationDecoder();
-        yield [chunk];
-        break;
-      case "payloads": {
-        const rows: Replicated[] = [];
-        try {
-          decoder.decode(chunk.payloads, rows);
-        } catch (error) {
-          stream.beginAgain(error);
-        }
-        yield rows;
-        break;
-      }
-      case "keepalive":
-        if (!decoder.isInTransaction) yield [{ kind: "settle", lsn: chunk.walEnd, endsTransaction: false }];
-        break;
-      default:
-        chunk satisfies never;
-    }
   }
 }
 
