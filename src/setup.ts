@@ -5,6 +5,7 @@ import { logOf } from "./observe/log.ts";
 import { resolveConnectionOptions } from "./postgres/connection/connection_string.ts";
 import type { ConnectionOptions } from "./postgres/connection/connection_options.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
+import { Filter } from "./route/filter/filter.ts";
 import type { Route } from "./route/router.ts";
 import type { Sink, SinkContext } from "./sink/sink.ts";
 
@@ -69,16 +70,29 @@ function readRoutes(configuration: Configuration, problems: Problem[]): readonly
   return configuration.routes.flatMap((route): Route[] => {
     const missing = whatIsMissingFor(route);
     if (missing) problems.push(configuration.problemAt(route.path, missing));
+    const filter = readFilter(route, configuration, problems);
     const sink = indexes.get(route.sinkName);
     if (missing || sink === undefined) return [];
     const { name = `${route.sinkName}/${route.eventFormat}`, eventFormat, includeMetadata } = route;
-    return [{ name, sink, format: eventFormat, includeMetadata }];
+    return [{ name, sink, format: eventFormat, includeMetadata, ...(filter && { filter }) }];
   });
 }
 
-function whatIsMissingFor({ eventFormat, filter, typeMappings }: RouteConfiguration): string | undefined {
-  if (eventFormat !== "EventNotification") return `this version has no events of the format ${eventFormat}`;
-  if (filter !== undefined) return "this version has no filters";
+function readFilter(
+  { filter, path }: RouteConfiguration,
+  configuration: Configuration,
+  problems: Problem[],
+): Filter | undefined {
+  try {
+    return filter === undefined ? undefined : new Filter(filter);
+  } catch (error) {
+    problems.push(configuration.problemAt([...path, "filter"], messageOf(error)));
+    return undefined;
+  }
+}
+
+function whatIsMissingFor({ eventFormat, typeMappings }: RouteConfiguration): string | undefined {
+  if (eventFormat === "Telemetry") return `this version has no events of the format ${eventFormat}`;
   if (typeMappings !== undefined) return "this version has no type mappings";
   return undefined;
 }

@@ -100,7 +100,9 @@ const route = z.strictObject({
       "What the events look like; DataHistory for Kusto and EventNotification for others when left out",
     )
     .exactOptional(),
-  filter: text({ maxLength: 10_000 }).describe("Which events; all of them when left out").exactOptional(),
+  filter: text({ maxLength: 10_000 }).describe(
+    "Which events, such as type = '…' AND $body.patch.path = '/temperature'; all of them when left out",
+  ).exactOptional(),
   typeMappings: z.union([choice(["adt", "konnektr-graph"]), z.strictObject(mappedTypes)], {
     error: "expected adt, konnektr-graph, or a mapping of event names to types",
   }).describe("Other event types than the usual ones").exactOptional(),

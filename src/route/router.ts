@@ -1,6 +1,9 @@
 import type { EventFormat, RouterEvent } from "../event/cloud_event.ts";
 import type { EventFactory, EventOptions } from "../event/event_factory.ts";
 import type { Gap, TwinChange } from "../twin/twin_change.ts";
+import type { Filter } from "./filter/filter.ts";
+import { UnsentEvent } from "./filter/filterable_event.ts";
+import { type ModelHierarchy, noHierarchy } from "./filter/model_hierarchy.ts";
 
 /** One route of the configuration, its sink known by index. */
 export interface Route {
@@ -8,6 +11,8 @@ export interface Route {
   readonly sink: number;
   readonly format: EventFormat;
   readonly includeMetadata: boolean;
+  /** Absent where the route wants everything. */
+  readonly filter?: Filter;
 }
 
 /** Where an event goes: a sink, and the route that says so. */
@@ -23,39 +28,89 @@ export interface RoutedEvent {
   readonly targets: readonly Target[];
 }
 
-/** Routes that want the same rendering of a change, so that it is made once for all of them. */
+/** How a change is told; made once for all routes that want it told so. */
 interface Rendering {
   readonly format: EventFormat;
   readonly options: EventOptions;
+}
+
+/** Routes of one sink and format, in order: the first that an event matches gives it to the sink. */
+interface Rivals {
+  readonly sink: number;
+  readonly format: EventFormat;
+  readonly candidates: Candidate[];
+}
+
+interface Candidate {
+  readonly target: Target;
+  readonly filter: Filter | undefined;
+  /** Its index. */
+  readonly rendering: number;
+}
+
+/** An event that is being routed. */
+interface Draft {
+  readonly event: RouterEvent;
+  readonly filterable: UnsentEvent;
   readonly targets: Target[];
 }
 
 /** Turns changes into events, and says which sinks get each. */
 export class Router {
   readonly #factory: EventFactory;
+  readonly #models: ModelHierarchy;
   readonly #renderings: readonly Rendering[];
+  readonly #rivals: readonly Rivals[];
 
   /** Where several routes of one sink and format match an event, the first wins: a sink gets an event once. */
-  constructor(routes: readonly Route[], factory: EventFactory) {
+  constructor(routes: readonly Route[], factory: EventFactory, models: ModelHierarchy = noHierarchy) {
     this.#factory = factory;
-    const renderings = new Map<string, Rendering>();
-    const taken = new Set<string>();
-    for (const { name, sink, format, includeMetadata } of routes) {
-      if (taken.has(`${sink} ${format}`)) continue;
-      taken.add(`${sink} ${format}`);
-      const key = `${format} ${includeMetadata}`;
-      let rendering = renderings.get(key);
-      if (!rendering) renderings.set(key, rendering = { format, options: { includeMetadata }, targets: [] });
-      rendering.targets.push({ sink, route: name });
+    this.#models = models;
+    const renderings: Rendering[] = [];
+    const rivals: Rivals[] = [];
+    for (const { name, sink, format, includeMetadata, filter } of routes) {
+      let rendering = renderings.findIndex((known) =>
+        known.format === format && known.options.includeMetadata === includeMetadata
+      );
+      if (rendering < 0) rendering = renderings.push({ format, options: { includeMetadata } }) - 1;
+      let own = rivals.find((known) => known.sink === sink && known.format === format);
+      if (!own) rivals.push(own = { sink, format, candidates: [] });
+      own.candidates.push({ target: { sink, route: name }, filter, rendering });
     }
-    this.#renderings = [...renderings.values()];
+    this.#renderings = renderings;
+    this.#rivals = rivals;
   }
 
   /** Appends to `out` the events that somebody gets, in order. */
   route(change: TwinChange | Gap, out: { push(event: RoutedEvent): unknown }): void {
-    for (const { format, options, targets } of this.#renderings) {
-      for (const event of this.#factory.eventsOf(change, format, options)) {
-        out.push({ kind: "event", event, targets });
+    const drafts = this.#renderings.map(({ format, options }) =>
+      this.#factory.eventsOf(change, format, options).map((event): Draft => ({
+        event,
+        filterable: new UnsentEvent(event.event),
+        targets: [],
+      }))
+    );
+    for (const { candidates } of this.#rivals) this.#assign(candidates, drafts);
+    // Of all renderings the first events before the second ones: a sink's events stay in the order of their sequence.
+    const longest = drafts.reduce((length, events) => Math.max(length, events.length), 0);
+    for (let index = 0; index < longest; index++) {
+      for (const { [index]: draft } of drafts) {
+        if (draft && draft.targets.length > 0) {
+          out.push({ kind: "event", event: draft.event, targets: draft.targets });
+        }
+      }
+    }
+  }
+
+  /** Gives each event to the first candidate that wants it. The same event has the same id in every rendering. */
+  #assign(candidates: readonly Candidate[], drafts: readonly (readonly Draft[])[]): void {
+    const taken: string[] = [];
+    for (const { target, filter, rendering } of candidates) {
+      for (const { event: { event }, filterable, targets } of drafts[rendering] ?? []) {
+        if (taken.includes(event.id)) continue;
+        if (filter && !filter.matches(filterable, this.#models)) continue;
+        taken.push(event.id);
+        targets.push(target);
       }
     }
   }

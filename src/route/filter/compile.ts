@@ -16,10 +16,8 @@ export function compile(expression: Expression): Test {
   switch (expression.kind) {
     case "constant":
       return () => expression.value;
-    case "and": {
-      const terms = expression.terms.map(compile);
-      return (event, models) => terms.every((term) => term(event, models));
-    }
+    case "and":
+      return every(expression.terms.map(compile));
     case "or":
       return some(expression.terms.map(compile));
     case "not":
@@ -28,19 +26,10 @@ export function compile(expression: Expression): Test {
       return compileComparison(expression);
     case "membership":
       return compileMembership(expression);
-    case "text": {
-      const holds = TEXT_FUNCTIONS[expression.function];
-      return somePair(
-        expression.operand,
-        expression.part,
-        (text, part) => typeof text === "string" && typeof part === "string" && holds(text, part),
-      );
-    }
-    case "type": {
-      const someValue = valuesOf(expression.operand);
-      const passes = TYPE_FUNCTIONS[expression.function];
-      return (event) => someValue(event, passes);
-    }
+    case "text":
+      return somePair(expression.operand, expression.part, TEXT_FUNCTIONS[expression.function]);
+    case "type":
+      return someValue(expression.operand, TYPE_FUNCTIONS[expression.function]);
     case "defined":
       return compileDefined(expression.place);
     case "model":
@@ -51,9 +40,12 @@ export function compile(expression: Expression): Test {
 }
 
 const TEXT_FUNCTIONS = {
-  STARTS_WITH: (text: string, part: string) => text.startsWith(part),
-  ENDS_WITH: (text: string, part: string) => text.endsWith(part),
-  CONTAINS: (text: string, part: string) => text.includes(part),
+  STARTS_WITH: (text: Value, part: Value) =>
+    typeof text === "string" && typeof part === "string" && text.startsWith(part),
+  ENDS_WITH: (text: Value, part: Value) =>
+    typeof text === "string" && typeof part === "string" && text.endsWith(part),
+  CONTAINS: (text: Value, part: Value) =>
+    typeof text === "string" && typeof part === "string" && text.includes(part),
 };
 
 const TYPE_FUNCTIONS = {
@@ -63,8 +55,20 @@ const TYPE_FUNCTIONS = {
   IS_OBJECT: (value: Value) => value instanceof JsonText && value.kind === "object",
 };
 
+function every(tests: readonly Test[]): Test {
+  return joined(tests, (a, b) => (event, models) => a(event, models) && b(event, models)) ?? (() => true);
+}
+
 function some(tests: readonly Test[]): Test {
-  return (event, models) => tests.some((test) => test(event, models));
+  return joined(tests, (a, b) => (event, models) => a(event, models) || b(event, models)) ?? (() => false);
+}
+
+/** Joins tests two by two, so that many of them cost no loop, and no more stack than the logarithm of their number. */
+function joined(tests: readonly Test[], join: (a: Test, b: Test) => Test): Test | undefined {
+  const middle = tests.length >> 1;
+  const first = middle > 0 ? joined(tests.slice(0, middle), join) : undefined;
+  const second = middle > 0 ? joined(tests.slice(middle), join) : tests[0];
+  return first && second ? join(first, second) : second;
 }
 
 function not(test: Test): Test {
@@ -92,7 +96,16 @@ function compileComparison({ operator, left, right }: Extract<Expression, { kind
 }
 
 function compileMembership({ operator, operand, list }: Extract<Expression, { kind: "membership" }>): Test {
-  const isIn = some(list.map((item) => somePair(operand, item, comparisonFor(operand, item).equal)));
+  /** Strings, of which there may be many. */
+  const texts = new Set<Value>();
+  const others: Test[] = [];
+  for (const item of list) {
+    const comparison = comparisonFor(operand, item);
+    if (item.kind === "literal" && typeof item.value === "string" && comparison === byValue) {
+      texts.add(item.value);
+    } else others.push(somePair(operand, item, comparison.equal));
+  }
+  const isIn = some([someValue(operand, (value) => texts.has(value)), ...others]);
   return operator === "IN" ? isIn : not(isIn);
 }
 
@@ -123,14 +136,30 @@ function modelOf(event: FilterableEvent): string | undefined {
 
 /** Whether two operands have values of which it holds. */
 function somePair(left: Operand, right: Operand, holds: (a: Value, b: Value) => boolean): Test {
-  const someLeft = valuesOf(left);
-  if (right.kind === "literal") {
-    const { value } = right;
-    const passes = (a: Value) => holds(a, value);
-    return (event) => someLeft(event, passes);
-  }
-  const someRight = valuesOf(right);
+  if (right.kind === "literal") return someValue(left, partly(holds, right.value));
+  const [someLeft, someRight] = [valuesOf(left), valuesOf(right)];
   return (event) => someLeft(event, (a) => someRight(event, (b) => holds(a, b)));
+}
+
+function partly(holds: (a: Value, b: Value) => boolean, b: Value): (a: Value) => boolean {
+  if (typeof b !== "string") return (a) => holds(a, b);
+  const text = shared(b);
+  return holds === byValue.equal ? (a) => a === text : (a) => holds(a, text);
+}
+
+function someValue(operand: Operand, passes: (value: Value) => boolean): Test {
+  if (operand.kind === "attribute") {
+    // What most filters are made of, by the shortest way.
+    const name = shared(operand.name);
+    return (event) => passes(event.attribute(name) ?? null);
+  }
+  const values = valuesOf(operand);
+  return (event) => values(event, passes);
+}
+
+/** The engine's one copy of a string: two such are compared by where they are. */
+function shared(text: string): string {
+  return Object.keys({ [text]: true })[0] ?? text;
 }
 
 function valuesOf(operand: Operand): SomeValue {
