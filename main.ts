@@ -6,38 +6,48 @@ import { check } from "./src/check.ts";
 import type { Configuration } from "./src/config/configuration.ts";
 import { loadConfiguration } from "./src/config/load_configuration.ts";
 import { duration, integer } from "./src/config/values.ts";
+import { filterEvents, linesOf, UnreadableEventError } from "./src/filter_events.ts";
 import { configureLogging } from "./src/observe/log_setup.ts";
 import { resolveConnectionOptions } from "./src/postgres/connection/connection_string.ts";
+import { Filter } from "./src/route/filter/filter.ts";
+import { FilterError } from "./src/route/filter/filter_error.ts";
 import { setUp } from "./src/setup.ts";
 import { stopSignal } from "./src/stop_signal.ts";
 
 const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital twin graph as CloudEvents
 
 Usage: twinrouter [COMMAND] [OPTIONS]
+       twinrouter filter 'EXPRESSION' [--event FILE]
 
 Commands:
   run      Route until told to stop (the default)
   check    Try the configuration, the database and every sink, and report all problems
+  filter   Print those events that a route's filter matches; 0 if there are any, 1 if none
   demo     A building in an embedded PostgreSQL, its changes arriving as events
 
 Options:
   --config FILE   The configuration (default: $TWINROUTER_CONFIG, else ./events.yaml)
+  --event FILE    filter: one JSON event, or one on each line (default: -, standard input)
   --for TIME      demo: end after this time, such as 10s
   --seed NUMBER   demo: repeat what goes on
   --help, --version
 
-Exit codes: 0 clean stop, 1 failure, 2 wrong use.
+Exit codes: 0 clean stop, 1 failure, 2 wrong use, or a filter or event that cannot be read.
 `;
 
 const OPTIONS = {
   config: { type: "string" },
+  event: { type: "string" },
   for: { type: "string" },
   seed: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
 } as const satisfies ParseArgsConfig["options"];
 
-type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"] & {
+  /** What `filter` is given beside its options. */
+  readonly expression?: string;
+};
 
 /** Wrong use of the command line. */
 class UsageError extends Error {
@@ -58,6 +68,17 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
       print(Deno.stdout, `No problems: ${configuration.sinks.length} sinks and the database\n`);
     }
     return problems === 0 ? 0 : 1;
+  },
+
+  async filter({ expression, event = "-" }, signal) {
+    if (expression === undefined) throw new UsageError("filter needs an expression");
+    const filter = new Filter(expression);
+    let isAny = false;
+    for await (const text of filterEvents(filter, linesOf(event, signal))) {
+      isAny = true;
+      print(Deno.stdout, `${text}\n`);
+    }
+    return isAny ? 0 : 1;
   },
 
   async demo(options, signal) {
@@ -112,12 +133,18 @@ function readCommandLine(args: string[]): { readonly command: string; readonly o
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
     const [command = "run", ...more] = positionals;
     if (!Object.hasOwn(COMMANDS, command)) throw new UsageError(`There is no command '${command}'`);
+    const expression = command === "filter" ? more.shift() : undefined;
     if (more.length > 0) throw new UsageError(`'${more[0]}' is one word too many`);
-    return { command, options: values };
+    return { command, options: { ...values, ...(expression !== undefined && { expression }) } };
   } catch (error) {
     if (error instanceof UsageError) throw error;
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
+}
+
+/** A filter with a caret under the mistake in it. */
+function showMistake({ message, text, column }: FilterError): string {
+  return `${message}\n  ${text.replace(/\s/g, " ")}\n  ${" ".repeat(column - 1)}^\n`;
 }
 
 function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
@@ -138,8 +165,8 @@ async function main(args: string[]): Promise<number> {
       print(Deno.stderr, `${message}\n\n${USAGE}`);
       return 2;
     }
-    print(Deno.stderr, `${message}\n`);
-    return 1;
+    print(Deno.stderr, error instanceof FilterError ? showMistake(error) : `${message}\n`);
+    return error instanceof FilterError || error instanceof UnreadableEventError ? 2 : 1;
   }
 }
 
