@@ -15,6 +15,8 @@ import type { Replicated } from "./postgres/row_change.ts";
 import type { Connected } from "./postgres/replication/stream_chunk.ts";
 import { type RoutedEvent, Router } from "./route/router.ts";
 import type { Setup } from "./setup.ts";
+import { Models } from "./twin/models.ts";
+import { readModels } from "./twin/read_models.ts";
 import { ReplayGuard } from "./twin/replay_guard.ts";
 import type { TwinItem } from "./twin/twin_change.ts";
 import { TwinChanges } from "./twin/twin_changes.ts";
@@ -44,7 +46,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
 
   const rows = replicatedRows(stream, signal);
   const changes = toTwins(rows, stream, replication.graphs, metrics);
-  const events = toEvents(changes, setup);
+  const events = toEvents(changes, setup, stream, signal);
   try {
     for await (const items of events) {
       for (const item of items) {
@@ -98,33 +100,54 @@ async function* toTwins(
   }
 }
 
-/** Changes → events, with the sinks that get each. */
+/** How long reading the models may take before the connection counts as lost. */
+const MODELS_TIMEOUT = 60_000;
+
+/** Changes → events, with the sinks that get each; each as the models are known where it stands. */
 async function* toEvents(
   batches: AsyncIterable<readonly (TwinItem | Connected)[]>,
   setup: Setup,
+  stream: ReplicationStream,
+  signal: AbortSignal,
 ): AsyncGenerator<readonly (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[]> {
+  const models = new Models();
+  const needsModels = setup.routes.some(({ format }) => format === "DataHistory");
   let router: Router | undefined;
   for await (const changes of batches) {
     const items: (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[] = [];
     for (const change of changes) {
       if (change.kind === "change" || change.kind === "gap") {
+        if (needsModels) models.follow(change);
         router?.route(change, items);
         continue;
       }
       items.push(change);
-      if (change.kind === "connected") router ??= new Router(setup.routes, eventFactory(setup, change));
+      if (change.kind !== "connected") continue;
+      router ??= new Router(setup.routes, eventFactory(setup, change, models));
+      if (!needsModels) continue;
+      const timeout = AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT)]);
+      try {
+        await readModels(models, stream, timeout);
+      } catch (error) {
+        stream.beginAgain(error);
+      }
     }
     yield items;
   }
 }
 
-function eventFactory({ configuration, replication }: Setup, connected: Connected): EventFactory {
+function eventFactory(
+  { configuration, replication }: Setup,
+  connected: Connected,
+  models: Models,
+): EventFactory {
   const { systemIdentifier, database } = connected;
   // Decided once, so that a key does not change its form while the program runs.
   const severalGraphs = Math.max(connected.graphCount, replication.graphs?.length ?? 0) > 1;
   const source = configuration.eventSource ??
     defaultEventSource(replication.connection.hosts[0]?.host ?? "localhost", database);
-  return new EventFactory({ source, systemIdentifier, database, severalGraphs });
+  const { trackLastUpdatedBy } = configuration;
+  return new EventFactory({ source, systemIdentifier, database, severalGraphs, models, trackLastUpdatedBy });
 }
 
 function serveHealth(
