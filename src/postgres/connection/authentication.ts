@@ -116,7 +116,11 @@ export class Authentication {
 
   async #password(): Promise<string> {
     const password = await this.#credentials.password();
-    if (password === undefined) throw new Error("the server asks for a password and none is configured");
+    if (password === undefined) {
+      throw new Error(
+        "the server asks for a password and none is configured; set one, passwordFile or PGPASSWORD",
+      );
+    }
     return password;
   }
 }

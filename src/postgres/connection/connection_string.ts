@@ -53,7 +53,9 @@ export function resolveConnectionOptions(
   const find = (keyword: Keyword) => sources.find((source) => source.has(keyword))?.get(keyword);
 
   const user = find("user") ?? environment["USER"] ?? environment["LOGNAME"] ?? environment["USERNAME"];
-  if (!user) throw new TypeError("Cannot connect to PostgreSQL: no user is configured");
+  if (!user) {
+    throw new TypeError("Cannot connect to PostgreSQL: no user is configured; name one, or set PGUSER");
+  }
   const serverOptions = find("options");
   return {
     hosts: readHosts(find("host") ?? find("hostaddr") ?? "localhost", find("port") ?? ""),

@@ -3,6 +3,7 @@ import { ByteReader } from "../byte_reader.ts";
 import { type ConnectionOptions, formatAddress, type HostAddress } from "./connection_options.ts";
 import { startupMessage } from "./frontend_messages.ts";
 import { largestMessage } from "./message_framer.ts";
+import { LoginError } from "./login_error.ts";
 import type { MessageReader } from "./message_reader.ts";
 import { findPassword } from "./password.ts";
 import { ProtocolError } from "../protocol_error.ts";
@@ -56,7 +57,7 @@ export async function logIn(
         try {
           answer = await authentication.answer(body);
         } catch (error) {
-          throw new Error(`${action}: ${(error as Error).message}`, { cause: error });
+          throw new LoginError(`${action}: ${(error as Error).message}`, { cause: error });
         }
         if (answer) socket.write(answer);
         break;

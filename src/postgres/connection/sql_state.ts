@@ -1,3 +1,5 @@
+import { LoginError } from "./login_error.ts";
+
 /**
  * The SQLSTATE of an error that a server reported, whichever client it came through; undefined for any other error,
  * such as a socket's `ECONNREFUSED`.
@@ -9,10 +11,11 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Whether a server has refused what will not be right the next time either: login, database, rights, a command. Of
- * several hosts, all must have.
+ * Whether a server has refused what will not be right the next time either: login, database, rights, a command; or has
+ * asked for what we do not have. Of several hosts, all must have.
  */
 export function isHopeless(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isHopeless);
+  if (error instanceof LoginError) return true;
   return /^(28|3D|42|0A)/.test(sqlState(error) ?? "");
 }

@@ -108,7 +108,7 @@ Deno.test("logs in by SCRAM to a server that proves itself, and to no other", as
       await backend.readMessage();
     }),
     new RegExp(
-      `^Error: Cannot log in to ${server}: the server's signature is wrong: it does not know the password$`,
+      `^LoginError: Cannot log in to ${server}: the server's signature is wrong: it does not know the password$`,
     ),
   );
   await assert.rejects(
@@ -117,7 +117,7 @@ Deno.test("logs in by SCRAM to a server that proves itself, and to no other", as
       await backend.send(authentication(0), ...session());
       await backend.readMessage();
     }),
-    new RegExp(`^Error: Cannot log in to ${server}: the server did not finish the SCRAM exchange$`),
+    new RegExp(`^LoginError: Cannot log in to ${server}: the server did not finish the SCRAM exchange$`),
   );
 });
 
@@ -144,7 +144,7 @@ Deno.test("names a method that it does not have", async () => {
         await backend.send(asked);
         await backend.readMessage();
       }),
-      new RegExp(`^Error: Cannot log in to ${server}: the server ${expected}$`),
+      new RegExp(`^LoginError: Cannot log in to ${server}: the server ${expected}$`),
     );
   }
 });
@@ -160,7 +160,7 @@ Deno.test("says that a password is missing, and sends none", async () => {
         assert.equal(await backend.readMessage(), undefined);
       }, {}),
       new RegExp(
-        `^Error: Cannot log in to ${server}: the server asks for a password and none is configured$`,
+        `^LoginError: Cannot log in to ${server}: the server asks for a password and none is configured; set one`,
       ),
     );
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LoginError } from "../../../src/postgres/connection/login_error.ts";
 import { isHopeless, sqlState } from "../../../src/postgres/connection/sql_state.ts";
 
 function failure(code: string): Error {
@@ -19,6 +20,7 @@ Deno.test("what a server refuses for good is hopeless, an outage is not", () => 
   for (const code of ["28P01", "28000", "3D000", "42501"]) {
     assert.equal(isHopeless(failure(code)), true, code);
   }
+  assert.equal(isHopeless(new LoginError("no password is configured")), true);
   for (const code of ["53300", "57P03", "08006", "ECONNREFUSED"]) {
     assert.equal(isHopeless(failure(code)), false, code);
   }

@@ -77,8 +77,9 @@ for (const [version, name] of [[15, "server_sha384"], [18, "server"]] as const) 
             `Cannot log in to localhost:${server.port} as "${user}": password authentication failed for user "${user}"`,
         });
         await assert.rejects(whoIs({ user }), {
+          name: "LoginError",
           message: `Cannot log in to localhost:${server.port} as "${user}": ` +
-            "the server asks for a password and none is configured",
+            "the server asks for a password and none is configured; set one, passwordFile or PGPASSWORD",
         });
       }
     });
