@@ -24,7 +24,7 @@ export class Outage {
     const reason = error instanceof Error ? error.message : String(error);
     if (this.#since === undefined) {
       this.#since = performance.now();
-      this.#log.warn(`${this.#what} is down, and tried again until it is up: ${reason}`, { error });
+      this.#log.warn(`${this.#what} is down, and tried again until it is up: ${reason}`);
     } else {
       this.#log.debug(`${this.#what} is still down: ${reason}`, { failures: this.#failures });
     }
