@@ -7,12 +7,14 @@ import type { Configuration } from "./src/config/configuration.ts";
 import { loadConfiguration } from "./src/config/load_configuration.ts";
 import { duration, integer } from "./src/config/values.ts";
 import { filterEvents, linesOf, UnreadableEventError } from "./src/filter_events.ts";
+import { logOf } from "./src/observe/log.ts";
 import { configureLogging } from "./src/observe/log_setup.ts";
 import { resolveConnectionOptions } from "./src/postgres/connection/connection_string.ts";
 import { Filter } from "./src/route/filter/filter.ts";
 import { FilterError } from "./src/route/filter/filter_error.ts";
 import { setUp } from "./src/setup.ts";
 import { stopSignal } from "./src/stop_signal.ts";
+import { unroutedSinks } from "./src/unrouted_sinks.ts";
 
 const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital twin graph as CloudEvents
 
@@ -65,7 +67,8 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
     for (const { severity, text } of troubles) print(Deno.stderr, `${severity}: ${text}\n`);
     const problems = troubles.filter(({ severity }) => severity === "problem").length;
     if (problems === 0) {
-      print(Deno.stdout, `No problems: ${configuration.sinks.length} sinks and the database\n`);
+      const { length } = configuration.sinks;
+      print(Deno.stdout, `No problems: the database and ${length} ${length === 1 ? "sink" : "sinks"}\n`);
     }
     return problems === 0 ? 0 : 1;
   },
@@ -99,7 +102,11 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
 async function route(file: string, signal: AbortSignal, level?: "warn"): Promise<number> {
   const configuration = readConfiguration(file);
   await using _logging = configureLogging({ secrets: configuration.secrets, ...(level && { level }) });
-  await runRouter(await setUp(configuration, sinkKinds, Deno.env.toObject()), signal);
+  const setup = await setUp(configuration, sinkKinds, Deno.env.toObject());
+  for (const sink of unroutedSinks(setup)) {
+    logOf("setup").warn("Sink gets no events: no route leads to it", { sink });
+  }
+  await runRouter(setup, signal);
   return 0;
 }
 

@@ -1,7 +1,9 @@
+import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
 import { checkSource } from "./postgres/replication/source.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import type { Setup } from "./setup.ts";
+import { unroutedSinks } from "./unrouted_sinks.ts";
 
 /** How long the database and each sink get, in milliseconds. */
 const PATIENCE = 20_000;
@@ -15,11 +17,16 @@ export interface Trouble {
 
 /** Looks at the database and reaches every sink, all at once; changes nothing, sends no event. */
 export async function check(setup: Setup, signal: AbortSignal): Promise<readonly Trouble[]> {
+  const unrouted = unroutedSinks(setup).map((name): Trouble => ({
+    severity: "warning",
+    text: `Sink ${name}: no route leads to it, so it gets no events. Add one to events.config.eventRoutes.`,
+  }));
   const troubles = await Promise.all([
     checkDatabase(setup.replication, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)])),
     ...setup.sinks.map((sink) => checkSink(sink, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]))),
+    checkDeadLetters(setup.configuration.deadLetterFile),
   ]);
-  return troubles.flat();
+  return [...troubles.flat(), ...unrouted];
 }
 
 async function checkDatabase(
@@ -44,6 +51,15 @@ async function checkSink({ name, sink }: SinkSettings, signal: AbortSignal): Pro
     return [];
   } catch (error) {
     return [{ severity: "problem", text: `Sink ${name}: ${messageOf(error)}` }];
+  }
+}
+
+async function checkDeadLetters(path: string): Promise<readonly Trouble[]> {
+  try {
+    await new DeadLetterFile(path).probe();
+    return [];
+  } catch (error) {
+    return [{ severity: "problem", text: messageOf(error) }];
   }
 }
 

@@ -32,9 +32,32 @@ export class DeadLetterFile implements DeadLetterStore {
       }
       if (size === 0) await syncFolder(dirname(this.#path));
     } catch (error) {
-      const state = error instanceof Error ? error.message : String(error);
-      throw new Error(`Cannot write dead letters to '${this.#path}': ${state}`, { cause: error });
+      throw this.#unwritable(error);
     }
+  }
+
+  /** Throws what would keep letters from being written; leaves all as it is. */
+  async probe(): Promise<void> {
+    try {
+      using _ = await Deno.open(this.#path, { read: true, write: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw this.#unwritable(error);
+      await this.#probeFolder();
+    }
+  }
+
+  /** Not by the file itself: a router may begin it at any moment, and it would then be deleted under its hands. */
+  async #probeFolder(): Promise<void> {
+    try {
+      await Deno.remove(await Deno.makeTempFile({ dir: dirname(this.#path), prefix: ".twinrouter-" }));
+    } catch (error) {
+      throw this.#unwritable(error);
+    }
+  }
+
+  #unwritable(error: unknown): Error {
+    const state = error instanceof Error ? error.message : String(error);
+    return new Error(`Cannot write dead letters to '${this.#path}': ${state}`, { cause: error });
   }
 }
 

@@ -30,6 +30,19 @@ Deno.test("writes one JSON object a line, with the whole event, its numbers digi
   assert.deepEqual(lines.slice(1, 3).map((line) => JSON.parse(line).event.id), ["a-2", "a-3"]);
 });
 
+Deno.test("a probe says what is in the way of letters, and leaves nothing behind", async () => {
+  await using folder = await TemporaryFolder.make();
+  const path = join(folder.path, "dead.ndjson");
+  await new DeadLetterFile(path).probe();
+  assert.deepEqual([...Deno.readDirSync(folder.path)], []);
+  await Deno.writeTextFile(path, "{}\n");
+  await new DeadLetterFile(path).probe();
+  assert.equal(await Deno.readTextFile(path), "{}\n");
+  for (const wrong of [folder.path, join(path, "x"), join(folder.path, "missing", "x")]) {
+    await assert.rejects(new DeadLetterFile(wrong).probe(), /^Error: Cannot write dead letters to '/, wrong);
+  }
+});
+
 Deno.test("a body with line breaks stays on its line", async () => {
   await using folder = await TemporaryFolder.make();
   const path = join(folder.path, "dead.ndjson");

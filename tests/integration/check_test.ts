@@ -55,7 +55,7 @@ Deno.test("check reports five mistakes at once, each with its line", async () =>
   assert.doesNotMatch(stderr, /hunter2/);
 });
 
-Deno.test("check says what to set where wal_level is replica, and which sink is out of reach", async () => {
+Deno.test("check says what to set where wal_level is replica, and which sink and file are out of reach", async () => {
   await using database = await TwinDatabase.open({ settings: { wal_level: "replica" } });
   await using folder = await TemporaryFolder.make();
   const file = join(folder.path, "events.yaml");
@@ -64,14 +64,19 @@ Deno.test("check says what to set where wal_level is replica, and which sink is 
     `events:
   config:
     source: { connectionString: "${database.server.connectionString}" }
+    deadLetterFile: missing/dead-letters.ndjson
     eventSinks:
+      console: [{ name: Screen }]
       webhook: [{ name: Hook, url: "http://127.0.0.1:${freePort()}/" }]
+    eventRoutes: [{ sinkName: Hook, eventFormat: EventNotification }]
 `,
   );
   const { code, stderr } = await runCommand(["check", "--config", file]);
   assert.equal(code, 1);
   assert.match(stderr, /wal_level = logical/);
-  assert.match(stderr, /Hook/);
+  assert.match(stderr, /^problem: Sink Hook: Cannot reach /m);
+  assert.match(stderr, /^problem: Cannot write dead letters to '.*missing/m);
+  assert.match(stderr, /^warning: Sink Screen: no route leads to it/m);
 });
 
 Deno.test("wrong use of the command line ends with 2, a missing configuration with 1", async () => {
