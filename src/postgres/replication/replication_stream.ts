@@ -24,6 +24,9 @@ export interface ReplicationObservers {
   readonly log: Log;
 }
 
+/** What a server says that starts or stops. */
+const cannotConnectNow = "57P03";
+
 /** Everything that ends with a connection. */
 interface Streaming {
   readonly source: Source;
@@ -184,7 +187,7 @@ export class ReplicationStream implements AsyncDisposable {
     const detail = liveness === "not reading" ? "waiting for sinks" : this.#detail;
     return {
       name: "replication",
-      ready: this.#streaming !== undefined,
+      ready: this.#streaming !== undefined && this.#state === "streaming",
       state: this.#state,
       since: this.#since,
       ...(detail === undefined ? {} : { detail }),
@@ -329,10 +332,23 @@ export class ReplicationStream implements AsyncDisposable {
       const end = await readWalEnd(streaming.source.sql);
       if (streaming === this.#streaming) this.#progress.written(end);
     } catch (error) {
-      if (streaming === this.#streaming) this.#log.debug("Cannot measure the lag", { error });
+      if (streaming === this.#streaming) {
+        this.#log.debug("Cannot measure the lag", { error });
+        if (sqlState(error) === cannotConnectNow) await this.#letGo(streaming, error);
+      }
     }
     this.#metrics.lagBytes.set(this.lagBytes);
     streaming.isMeasuring = false;
+  }
+
+  /**
+   * A server that stops ends all other sessions, and then waits until what it has sent is confirmed. That may be never,
+   * if a sink takes nothing; so the connection is closed, and its reader finds it lost when he reads on.
+   */
+  async #letGo({ session }: Streaming, error: unknown): Promise<void> {
+    this.#enter("interrupted", error);
+    this.#metrics.streaming.set(0);
+    await session.abandon();
   }
 
   /** Lets go of a connection that has failed, if there is one. */

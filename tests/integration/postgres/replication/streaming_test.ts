@@ -99,6 +99,31 @@ Deno.test("a stopping server is not held up by the stream", async () => {
   await follower.connected(2);
 });
 
+for (const reads of [true, false]) {
+  Deno.test(`a server stops although nothing is confirmed, ${reads ? "and" : "nor"} read`, async () => {
+    await using cluster = await GraphCluster.start({ settings: impatient });
+    const database = await cluster.database();
+    const gate = Promise.withResolvers<void>();
+    await using follower = new StreamFollower(database.settings(), {
+      confirms: false,
+      gate: async () => {
+        if (!reads && follower.changes.length > 0) await gate.promise;
+      },
+    });
+    await follower.connected();
+    await database.insertTwin("unconfirmed");
+    await follower.seen('insert {"$dtId": "unconfirmed"}');
+    let isStopped = false;
+    void cluster.server.stop("fast").then(() => isStopped = true);
+    await until(() => isStopped, "the server to stop");
+    assert.equal(follower.stream.health().ready, false);
+    gate.resolve();
+    await cluster.server.start();
+    await follower.connected(2);
+    await follower.until(() => follower.changes.length === 2, () => "the change to come again");
+  });
+}
+
 Deno.test("a reader that takes its time keeps the connection, and health says what it waits for", async () => {
   await using cluster = await GraphCluster.start({ settings: { wal_sender_timeout: "3s" } });
   const database = await cluster.database();
