@@ -1,5 +1,6 @@
 /**
- * What it costs to say which sinks get an event: one route with a filter of attributes beside a hundred, no two alike.
+ * What it costs to make events and say which sinks get them: one route with a filter of attributes beside a hundred, no
+ * two alike.
  *
  *     deno bench bench/route.ts
  */
@@ -12,14 +13,26 @@ import type { TwinChange } from "../src/twin/twin_change.ts";
 /** Updates that are routed at once. */
 const CHANGES = 1000;
 
-/** Each way of asking; the hundred routes take them by turns. */
-const FILTERS: readonly ((room: string) => string)[] = [
-  (room) => `subject = '${room}'`,
-  (room) => `STARTS_WITH(subject, '${room}/relationships/')`,
-  (room) => `type = 'Konnektr.DigitalTwins.Twin.Update' AND subject = '${room}'`,
-  (room) => `type IN ['Konnektr.DigitalTwins.Twin.Create', '${room}'] OR ENDS_WITH(subject, '${room}')`,
-  (room) => `NOT STARTS_WITH(type, 'Konnektr.') AND subject != '${room}'`,
-];
+/** Ways of asking for a room; the routes take them by turns. */
+const FILTERS: Readonly<Record<string, readonly ((room: string) => string)[]>> = {
+  "of a room each": [
+    (room) => `subject = '${room}'`,
+    (room) => `type = 'Konnektr.DigitalTwins.Twin.Update' AND subject = '${room}'`,
+    (room) => `subject IN ['${room}', 'hall'] AND NOT ENDS_WITH(type, '.Delete')`,
+  ],
+  "by a prefix each": [
+    (room) => `STARTS_WITH(subject, '${room}')`,
+    (room) =>
+      `type = 'Konnektr.DigitalTwins.Relationship.Create' AND STARTS_WITH(subject, '${room}/relationships/')`,
+  ],
+  "of every kind": [
+    (room) => `subject = '${room}'`,
+    (room) => `STARTS_WITH(subject, '${room}/relationships/')`,
+    (room) => `type = 'Konnektr.DigitalTwins.Twin.Update' AND subject = '${room}'`,
+    (room) => `type IN ['Konnektr.DigitalTwins.Twin.Create', '${room}'] OR ENDS_WITH(subject, '${room}')`,
+    (room) => `NOT STARTS_WITH(type, 'Konnektr.') AND subject != '${room}'`,
+  ],
+};
 
 const changes = Array.from({ length: CHANGES }, (_, row): TwinChange => ({
   kind: "change",
@@ -56,13 +69,13 @@ function twin(row: number, tick: number): JsonText {
 }
 
 /** Routes to four sinks, each with another filter. */
-function routerOf(count: number): Router {
+function routerOf(count: number, filters: readonly ((room: string) => string)[]): Router {
   const routes = Array.from({ length: count }, (_, index): Route => ({
     name: `route-${index}`,
     sink: index % 4,
     format: "EventNotification",
     includeMetadata: false,
-    filter: new Filter(FILTERS[index % FILTERS.length]?.(roomOf(index)) ?? "true"),
+    filter: new Filter(filters[index % filters.length]?.(roomOf(index)) ?? "true"),
   }));
   return new Router(routes, factory);
 }
@@ -74,11 +87,10 @@ function run(router: Router): void {
   if (targets === 0) throw new Error("Cannot compare: no event had a target");
 }
 
-for (const count of [1, 100]) {
-  const router = routerOf(count);
-  Deno.bench(
-    `${CHANGES} updates, ${count} routes`,
-    { group: "routes", baseline: count === 1 },
-    () => run(router),
-  );
+for (const [group, filters] of Object.entries(FILTERS)) {
+  for (const count of [1, 100]) {
+    const router = routerOf(count, filters);
+    const name = `${CHANGES} updates, ${count} route${count === 1 ? "" : "s"} ${group}`;
+    Deno.bench(name, { group, baseline: count === 1 }, () => run(router));
+  }
 }

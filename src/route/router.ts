@@ -4,6 +4,7 @@ import type { Gap, TwinChange } from "../twin/twin_change.ts";
 import type { Filter } from "./filter/filter.ts";
 import { UnsentEvent } from "./filter/filterable_event.ts";
 import { type ModelHierarchy, noHierarchy } from "./filter/model_hierarchy.ts";
+import { Preselection } from "./preselection.ts";
 
 /** One route of the configuration, its sink known by index. */
 export interface Route {
@@ -42,6 +43,8 @@ interface Rivals {
 }
 
 interface Candidate {
+  /** Of the route. */
+  readonly index: number;
   readonly target: Target;
   readonly filter: Filter | undefined;
   /** Its index. */
@@ -52,6 +55,8 @@ interface Candidate {
 interface Draft {
   readonly event: RouterEvent;
   readonly filterable: UnsentEvent;
+  /** 1 at the index of each route that may want it. */
+  readonly selected: Uint8Array;
   readonly targets: Target[];
 }
 
@@ -61,21 +66,23 @@ export class Router {
   readonly #models: ModelHierarchy;
   readonly #renderings: readonly Rendering[];
   readonly #rivals: readonly Rivals[];
+  readonly #preselection: Preselection;
 
   /** Where several routes of one sink and format match an event, the first wins: a sink gets an event once. */
   constructor(routes: readonly Route[], factory: EventFactory, models: ModelHierarchy = noHierarchy) {
     this.#factory = factory;
     this.#models = models;
+    this.#preselection = new Preselection(routes.map(({ filter }) => filter));
     const renderings: Rendering[] = [];
     const rivals: Rivals[] = [];
-    for (const { name, sink, format, includeMetadata, filter } of routes) {
+    for (const [index, { name, sink, format, includeMetadata, filter }] of routes.entries()) {
       let rendering = renderings.findIndex((known) =>
         known.format === format && known.options.includeMetadata === includeMetadata
       );
       if (rendering < 0) rendering = renderings.push({ format, options: { includeMetadata } }) - 1;
       let own = rivals.find((known) => known.sink === sink && known.format === format);
       if (!own) rivals.push(own = { sink, format, candidates: [] });
-      own.candidates.push({ target: { sink, route: name }, filter, rendering });
+      own.candidates.push({ index, target: { sink, route: name }, filter, rendering });
     }
     this.#renderings = renderings;
     this.#rivals = rivals;
@@ -84,11 +91,7 @@ export class Router {
   /** Appends to `out` the events that somebody gets, in order. */
   route(change: TwinChange | Gap, out: { push(event: RoutedEvent): unknown }): void {
     const drafts = this.#renderings.map(({ format, options }) =>
-      this.#factory.eventsOf(change, format, options).map((event): Draft => ({
-        event,
-        filterable: new UnsentEvent(event.event),
-        targets: [],
-      }))
+      this.#factory.eventsOf(change, format, options).map((event) => this.#draft(event))
     );
     for (const { candidates } of this.#rivals) this.#assign(candidates, drafts);
     // Of all renderings the first events before the second ones: a sink's events stay in the order of their sequence.
@@ -102,12 +105,17 @@ export class Router {
     }
   }
 
+  #draft(event: RouterEvent): Draft {
+    const filterable = new UnsentEvent(event.event);
+    return { event, filterable, selected: this.#preselection.of(filterable), targets: [] };
+  }
+
   /** Gives each event to the first candidate that wants it. The same event has the same id in every rendering. */
   #assign(candidates: readonly Candidate[], drafts: readonly (readonly Draft[])[]): void {
     const taken: string[] = [];
-    for (const { target, filter, rendering } of candidates) {
-      for (const { event: { event }, filterable, targets } of drafts[rendering] ?? []) {
-        if (taken.includes(event.id)) continue;
+    for (const { index, target, filter, rendering } of candidates) {
+      for (const { event: { event }, filterable, selected, targets } of drafts[rendering] ?? []) {
+        if (selected[index] === 0 || taken.includes(event.id)) continue;
         if (filter && !filter.matches(filterable, this.#models)) continue;
         taken.push(event.id);
         targets.push(target);

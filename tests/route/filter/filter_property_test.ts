@@ -339,6 +339,13 @@ Deno.test("a filter matches what a second, slow reading of the language says tha
         const written: SampleEvent = { attributes, ...(body !== undefined && { body: jsonText(body) }) };
         const expected = means(event);
         expected ? matching++ : other++;
+        const { attribute, texts } = read.requirement ?? {};
+        if (expected && attribute !== undefined) {
+          assert.ok(
+            texts?.includes(attributes[attribute] ?? ""),
+            `${text} requires ${texts} of ${attribute}`,
+          );
+        }
         assert.equal(
           read.matches(writtenEvent(written), models),
           expected,
