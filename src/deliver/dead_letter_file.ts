@@ -7,7 +7,7 @@ const NEWLINE = 0x0a;
 /**
  * A file of dead letters, one JSON object a line: `sink`, `route`, `reason`, `kind`, `attempts`, `firstTime`,
  * `lastTime` (RFC 3339) and `event`, the whole event in CloudEvents JSON. It is opened for each write, so it may be
- * moved away at any time; its folder must exist.
+ * moved away at any time; its folder must exist. Several routers may share it.
  */
 export class DeadLetterFile implements DeadLetterStore {
   readonly #path: string;
@@ -20,6 +20,7 @@ export class DeadLetterFile implements DeadLetterStore {
     try {
       const lines = new TextEncoder().encode(letters.map(line).join(""));
       using file = await Deno.open(this.#path, { read: true, write: true, create: true, mode: 0o600 });
+      await lock(file);
       const size = (await file.stat()).size;
       try {
         await file.seek(size, Deno.SeekMode.Start);
@@ -58,6 +59,15 @@ export class DeadLetterFile implements DeadLetterStore {
   #unwritable(error: unknown): Error {
     const state = error instanceof Error ? error.message : String(error);
     return new Error(`Cannot write dead letters to '${this.#path}': ${state}`, { cause: error });
+  }
+}
+
+/** Until it is closed; where the file system has no locks, two writers at the same time may spoil a line. */
+async function lock(file: Deno.FsFile): Promise<void> {
+  try {
+    await file.lock(true);
+  } catch {
+    // As said.
   }
 }
 

@@ -62,6 +62,18 @@ Deno.test("begins a new line after one that a crash cut off", async () => {
   assert.equal(JSON.parse(lines[1] ?? "").event.id, "a-1");
 });
 
+Deno.test("several writers lose nothing of each other's letters", async () => {
+  await using folder = await TemporaryFolder.make();
+  const path = join(folder.path, "dead.ndjson");
+  const writers = Array.from({ length: 4 }, () => new DeadLetterFile(path));
+  await Promise.all(writers.map(async (writer, index) => {
+    for (let n = 0; n < 20; n++) await writer.write([letter(index * 20 + n)]);
+  }));
+  const lines = (await Deno.readTextFile(path)).trimEnd().split("\n");
+  const ids = lines.map((line) => JSON.parse(line).event.id as string);
+  assert.equal(new Set(ids).size, 80);
+});
+
 Deno.test("only its owner may read it, since it has the events' bodies", {
   ignore: Deno.build.os === "windows",
 }, async () => {
