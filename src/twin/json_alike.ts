@@ -4,7 +4,7 @@ import { indexed, type JsonIndex, NODE, QUOTE, skipScalar } from "./json_index.t
 /** A text's index, and what is not the same as in another text of the same structure. */
 export interface Alike {
   readonly index: JsonIndex;
-  /** The nodes of the strings, numbers and words that differ, keys among them, in order. */
+  /** The nodes that differ of those that contain no others, keys among them, in order. */
   readonly changed: readonly number[];
 }
 

@@ -134,6 +134,13 @@ Deno.test("a row that is deleted and inserted again is two changes", async () =>
   );
 });
 
+Deno.test("nothing joins a delete", async () => {
+  assert.deepEqual(await linesOf(deleted(Twin, 1, room(1)), updated(Twin, 1, room(2), room(3))), [
+    'delete twin room @0 {"$dtId":"room","T":1}',
+    'update twin room @1 {"$dtId":"room","T":2} → {"$dtId":"room","T":3}',
+  ]);
+});
+
 Deno.test("changes that are not adjacent, or not of one row, stay apart", async () => {
   assert.deepEqual(
     await linesOf(
@@ -311,10 +318,13 @@ Deno.test("an update whose old row was not sent has no old body", async () => {
 
 Deno.test("a delete that carries no properties gives no event, is counted, and its label is named once", async () => {
   const { lines, ignored, log } = await twinOutcome(
-    transaction([deleted(Twin, 1, "unsent"), deleted(Twin, 2, "unsent"), deleted(contains, 3, "unsent")]),
+    transaction([
+      ...Array.from({ length: 10 }, (_, id) => deleted(Twin, id, "unsent")),
+      deleted(contains, 11, "unsent"),
+    ]),
   );
   assert.deepEqual(lines, ["settle"]);
-  assert.deepEqual(ignored, { delete_without_properties: 3 });
+  assert.deepEqual(ignored, { delete_without_properties: 11 });
   assert.deepEqual(log, [
     "warn Cannot make events of deletes: the label has no REPLICA IDENTITY FULL",
     "warn Cannot make events of deletes: the label has no REPLICA IDENTITY FULL",

@@ -125,6 +125,21 @@ Deno.test("a second stub of the same name lets the first go", async () => {
   );
 });
 
+Deno.test("a stub that waits no longer stands for its partition key no longer", async () => {
+  assert.deepEqual(
+    await changesOf(
+      inserted(Twin, 1, stub("a")),
+      inserted(Twin, 2, full("x")),
+      updated(Twin, 1, stub("a"), full("a")),
+      deleted(Twin, 1, full("a")),
+      inserted(Twin, 1, stub("b")),
+      inserted(Twin, 3, full("a")),
+      updated(Twin, 1, stub("b"), full("b")),
+    ),
+    ["create x @1", "create a @5", "create b @6"],
+  );
+});
+
 Deno.test("a stub goes out before a relationship whose source becomes known", async () => {
   assert.deepEqual(
     await changesOf(
