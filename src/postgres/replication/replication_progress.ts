@@ -40,11 +40,10 @@ export class ReplicationProgress {
 
   /**
    * Everything before `lsn` is settled. A position further than what was received is refused: it comes from an earlier
-   * timeline, and would have the server leave out what nobody has seen. (A message outside a transaction is received at
-   * its LSN, and confirmed by that plus one.)
+   * timeline, and would have the server leave out what nobody has seen.
    */
   confirm(lsn: Lsn): "moved" | "unmoved" | "refused" {
-    if (lsn > this.#received + 1n) return "refused";
+    if (lsn > this.#received) return "refused";
     if (lsn <= this.#confirmed) return "unmoved";
     this.#confirmed = lsn;
     return "moved";
