@@ -16,12 +16,12 @@ export interface LabelOptions {
  */
 export async function createAgeShape(sql: Sql): Promise<void> {
   await sql.begin(async (transaction) => {
-    await transaction.unsafe(shape);
+    await transaction.unsafe(SHAPE);
   });
 }
 
 // What comparing graphids and indexing them takes; graphid_btree_cmp and the rest are bigint's.
-const graphidOperators = [
+const GRAPHID_OPERATORS = [
   { name: "lt", sign: "<", commutator: ">", negator: ">=", strategy: 1 },
   { name: "le", sign: "<=", commutator: ">=", negator: ">", strategy: 2 },
   { name: "eq", sign: "=", commutator: "=", negator: "<>", strategy: 3 },
@@ -29,8 +29,8 @@ const graphidOperators = [
   { name: "gt", sign: ">", commutator: "<", negator: "<=", strategy: 5 },
   { name: "ne", sign: "<>", commutator: "<>", negator: "=" },
 ];
-const graphidOrder = [
-  ...graphidOperators.map(({ name, sign, commutator, negator }) => `
+const GRAPHID_ORDER = [
+  ...GRAPHID_OPERATORS.map(({ name, sign, commutator, negator }) => `
     CREATE FUNCTION graphid_${name}(graphid, graphid) RETURNS boolean
       LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'int8${name}';
     CREATE OPERATOR ${sign} (FUNCTION = graphid_${name}, LEFTARG = graphid, RIGHTARG = graphid,
@@ -38,14 +38,14 @@ const graphidOrder = [
   `CREATE FUNCTION graphid_btree_cmp(graphid, graphid) RETURNS int
     LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'btint8cmp';
   CREATE OPERATOR CLASS graphid_ops DEFAULT FOR TYPE graphid USING btree AS FUNCTION 1 graphid_btree_cmp`,
-  ...graphidOperators.flatMap(({ sign, strategy }) =>
+  ...GRAPHID_OPERATORS.flatMap(({ sign, strategy }) =>
     strategy === undefined ? [] : [`, OPERATOR ${strategy} ${sign}`]
   ),
   ";",
 ].join("");
 
 // The base types are PostgreSQL's bigint and text under other names; the rest follows age--1.6.0.sql.
-const shape = `
+const SHAPE = `
 SET LOCAL client_min_messages = warning;
 CREATE SCHEMA ag_catalog;
 GRANT USAGE ON SCHEMA ag_catalog TO PUBLIC;
@@ -57,7 +57,7 @@ CREATE FUNCTION graphid_out(graphid) RETURNS cstring LANGUAGE internal IMMUTABLE
 CREATE TYPE graphid (INPUT = graphid_in, OUTPUT = graphid_out, LIKE = int8);
 CREATE CAST (graphid AS bigint) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (bigint AS graphid) WITHOUT FUNCTION AS ASSIGNMENT;
-${graphidOrder}
+${GRAPHID_ORDER}
 
 CREATE TYPE agtype;
 CREATE FUNCTION agtype_in(cstring) RETURNS agtype LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'textin';
@@ -98,8 +98,8 @@ export async function createGraph(sql: Sql, graph: string): Promise<void> {
     await transaction`
       INSERT INTO ag_catalog.ag_graph (graphid, name, namespace)
       SELECT oid, nspname, oid FROM pg_namespace WHERE nspname = ${graph}`;
-    await createLabel(transaction, graph, { name: allVertices, kind: "v" });
-    await createLabel(transaction, graph, { name: allEdges, kind: "e" });
+    await createLabel(transaction, graph, { name: ALL_VERTICES, kind: "v" });
+    await createLabel(transaction, graph, { name: ALL_EDGES, kind: "e" });
   });
 }
 
@@ -111,7 +111,7 @@ export async function createVertexLabel(
   options: LabelOptions = {},
 ): Promise<void> {
   await sql.begin((transaction) =>
-    createLabel(transaction, graph, { ...options, name: label, kind: "v", parent: allVertices })
+    createLabel(transaction, graph, { ...options, name: label, kind: "v", parent: ALL_VERTICES })
   );
 }
 
@@ -123,12 +123,12 @@ export async function createEdgeLabel(
   options: LabelOptions = {},
 ): Promise<void> {
   await sql.begin((transaction) =>
-    createLabel(transaction, graph, { ...options, name: label, kind: "e", parent: allEdges })
+    createLabel(transaction, graph, { ...options, name: label, kind: "e", parent: ALL_EDGES })
   );
 }
 
-const allVertices = "_ag_label_vertex";
-const allEdges = "_ag_label_edge";
+const ALL_VERTICES = "_ag_label_vertex";
+const ALL_EDGES = "_ag_label_edge";
 
 interface Label extends LabelOptions {
   readonly name: string;

@@ -3,14 +3,14 @@ import { createAgeShape, createEdgeLabel, createGraph, createVertexLabel } from 
 import { type AgtypeMap, float } from "./agtype.ts";
 import { type NewRelationship, type NewTwin, TwinGraph } from "./twin_graph.ts";
 
-export const floors = ["floor-1", "floor-2"] as const;
-export const rooms = ["room-101", "room-102", "room-103", "room-201", "room-202", "room-203"] as const;
-export const people = ["ada", "alan", "barbara", "edsger", "grace"] as const;
+export const FLOORS = ["floor-1", "floor-2"] as const;
+export const ROOMS = ["room-101", "room-102", "room-103", "room-201", "room-202", "room-203"] as const;
+export const PEOPLE = ["ada", "alan", "barbara", "edsger", "grace"] as const;
 
-export type Room = (typeof rooms)[number];
+export type Room = (typeof ROOMS)[number];
 
 /** DTMIs of the building's models. */
-export const models = {
+export const MODELS = {
   building: "dtmi:example:Building;1",
   floor: "dtmi:example:Floor;1",
   room: "dtmi:example:Room;1",
@@ -30,7 +30,7 @@ export async function createBuilding(sql: Sql): Promise<TwinGraph> {
     await createEdgeLabel(sql, graph.name, name);
   }
   await graph.transaction(async (building) => {
-    for (const dtdl of interfaces) await building.putModel(dtdl);
+    for (const dtdl of INTERFACES) await building.putModel(dtdl);
     for (const twin of twins()) await building.putTwin(twin);
     for (const relationship of relationships()) await building.putRelationship(relationship);
   });
@@ -60,36 +60,36 @@ export function locatedIn(person: string, room: Room): NewRelationship {
 }
 
 /** Where each person is when the day begins. */
-export function firstRoomOf(person: (typeof people)[number]): Room {
-  return rooms[people.indexOf(person)] ?? rooms[0];
+export function firstRoomOf(person: (typeof PEOPLE)[number]): Room {
+  return ROOMS[PEOPLE.indexOf(person)] ?? ROOMS[0];
 }
 
 function twins(): NewTwin[] {
   return [
     {
       id: "building-1",
-      model: models.building,
+      model: MODELS.building,
       properties: { name: "Harbour House", outdoorTemperature: float(4) },
     },
-    ...floors.flatMap((floor, index) => [
-      { id: floor, model: models.floor, properties: { level: index + 1 } },
-      { id: floor.replace("floor", "ahu"), model: models.airHandler, properties: { running: true } },
+    ...FLOORS.flatMap((floor, index) => [
+      { id: floor, model: MODELS.floor, properties: { level: index + 1 } },
+      { id: floor.replace("floor", "ahu"), model: MODELS.airHandler, properties: { running: true } },
     ]),
-    ...rooms.map((room) => ({
+    ...ROOMS.map((room) => ({
       id: room,
-      model: models.room,
+      model: MODELS.room,
       properties: { temperature: float(18), co2: 420 },
     })),
-    ...people.map((id) => ({ id, model: models.person, properties: { name: capitalized(id) } })),
+    ...PEOPLE.map((id) => ({ id, model: MODELS.person, properties: { name: capitalized(id) } })),
   ];
 }
 
 function relationships(): NewRelationship[] {
   return [
-    ...floors.map((floor) => ({ id: `has-${floor}`, name: "contains", source: "building-1", target: floor })),
-    ...rooms.map((room) => ({ id: `has-${room}`, name: "contains", source: floorOf(room), target: room })),
-    ...rooms.map(feeds),
-    ...people.map((person) => locatedIn(person, firstRoomOf(person))),
+    ...FLOORS.map((floor) => ({ id: `has-${floor}`, name: "contains", source: "building-1", target: floor })),
+    ...ROOMS.map((room) => ({ id: `has-${room}`, name: "contains", source: floorOf(room), target: room })),
+    ...ROOMS.map(feeds),
+    ...PEOPLE.map((person) => locatedIn(person, firstRoomOf(person))),
   ];
 }
 
@@ -98,24 +98,24 @@ function capitalized(name: string): string {
 }
 
 /** DTDL version 3. */
-const interfaces = [
-  dtdl(models.building, "Building", [
+const INTERFACES = [
+  dtdl(MODELS.building, "Building", [
     property("name", "string"),
     property("outdoorTemperature", "double"),
-    relationship("contains", models.floor),
+    relationship("contains", MODELS.floor),
   ]),
-  dtdl(models.floor, "Floor", [property("level", "integer"), relationship("contains", models.room)]),
-  dtdl(models.room, "Room", [
+  dtdl(MODELS.floor, "Floor", [property("level", "integer"), relationship("contains", MODELS.room)]),
+  dtdl(MODELS.room, "Room", [
     property("temperature", "double"),
     property("co2", "integer"),
-    relationship("hasSensor", models.sensor),
+    relationship("hasSensor", MODELS.sensor),
   ]),
-  dtdl(models.airHandler, "Air handler", [
+  dtdl(MODELS.airHandler, "Air handler", [
     property("running", "boolean"),
-    relationship("feeds", models.room, [property("airflow", "double")]),
+    relationship("feeds", MODELS.room, [property("airflow", "double")]),
   ]),
-  dtdl(models.sensor, "Sensor", [property("kind", "string"), property("battery", "double")]),
-  dtdl(models.person, "Person", [property("name", "string"), relationship("locatedIn", models.room)]),
+  dtdl(MODELS.sensor, "Sensor", [property("kind", "string"), property("battery", "double")]),
+  dtdl(MODELS.person, "Person", [property("name", "string"), relationship("locatedIn", MODELS.room)]),
 ];
 
 function dtdl(id: string, displayName: string, contents: readonly AgtypeMap[]) {

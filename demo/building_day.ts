@@ -1,10 +1,10 @@
 import { type AgtypeMap, type Float, float } from "./agtype.ts";
-import { feeds, firstRoomOf, locatedIn, models, people, type Room, rooms } from "./building.ts";
+import { feeds, firstRoomOf, locatedIn, MODELS, PEOPLE, type Room, ROOMS } from "./building.ts";
 import type { Random } from "./random.ts";
 import type { NewRelationship, TwinGraph } from "./twin_graph.ts";
 
 /** What goes on in the building, one after another; chance decides where. */
-const rota = [
+const ROTA = [
   "warm",
   "move",
   "breathe",
@@ -17,9 +17,9 @@ const rota = [
   "visitor",
 ] as const;
 
-const minutesPerStep = 4;
-const sensorKinds = ["light", "motion", "sound", "window"] as const;
-const visitorNames = ["Annie", "Dennis", "Frances", "Ken", "Margaret", "Niklaus", "Radia", "Tony"] as const;
+const MINUTES_PER_STEP = 4;
+const SENSOR_KINDS = ["light", "motion", "sound", "window"] as const;
+const VISITOR_NAMES = ["Annie", "Dennis", "Frances", "Ken", "Margaret", "Niklaus", "Radia", "Tony"] as const;
 
 interface Air {
   temperature: number;
@@ -39,9 +39,9 @@ interface Guest {
 export class BuildingDay {
   readonly #graph: TwinGraph;
   readonly #random: Random;
-  readonly #air = new Map<Room, Air>(rooms.map((room) => [room, { temperature: 18, co2: 420 }]));
+  readonly #air = new Map<Room, Air>(ROOMS.map((room) => [room, { temperature: 18, co2: 420 }]));
   readonly #airflows = new Map<Room, number>();
-  readonly #whereabouts = new Map<string, Room>(people.map((person) => [person, firstRoomOf(person)]));
+  readonly #whereabouts = new Map<string, Room>(PEOPLE.map((person) => [person, firstRoomOf(person)]));
   #sensor: Guest | undefined;
   #visitor: Guest | undefined;
   #steps = 0;
@@ -55,11 +55,11 @@ export class BuildingDay {
 
   /** The next thing that goes on, in one transaction; returns how many twins and relationships it changed. */
   async step(): Promise<number> {
-    const activity = rota[this.#steps++ % rota.length] ?? "warm";
+    const activity = ROTA[this.#steps++ % ROTA.length] ?? "warm";
     for (const [room, air] of this.#air) this.#passTime(room, air);
     switch (activity) {
       case "warm":
-        return await this.#showTemperature(this.#random.choice(rooms));
+        return await this.#showTemperature(this.#random.choice(ROOMS));
       case "breathe":
         return await this.#showCo2(this.#random.choice([...this.#whereabouts.values()]));
       case "weather":
@@ -67,7 +67,7 @@ export class BuildingDay {
       case "ventilate":
         return await this.#ventilate();
       case "move":
-        return await this.#move(this.#random.choice(people));
+        return await this.#move(this.#random.choice(PEOPLE));
       case "sensor":
         return await this.#sensorComesOrGoes();
       case "visitor":
@@ -86,7 +86,7 @@ export class BuildingDay {
   }
 
   get #hour(): number {
-    return (6.5 + this.#steps * minutesPerStep / 60) % 24;
+    return (6.5 + this.#steps * MINUTES_PER_STEP / 60) % 24;
   }
 
   /** Coldest at three in the morning, warmest at three in the afternoon. */
@@ -108,7 +108,7 @@ export class BuildingDay {
 
   /** The stuffiest room gets more air. */
   async #ventilate(): Promise<number> {
-    const [room] = [...rooms].sort((a, b) => this.#airOf(b).co2 - this.#airOf(a).co2);
+    const [room] = [...ROOMS].sort((a, b) => this.#airOf(b).co2 - this.#airOf(a).co2);
     if (room === undefined) return 0;
     const needed = tenths(120 + Math.max(0, this.#airOf(room).co2 - 420) / 2);
     // A relationship that is written again unchanged makes no event.
@@ -121,7 +121,7 @@ export class BuildingDay {
   async #move(person: string): Promise<number> {
     const from = this.#whereabouts.get(person);
     if (from === undefined) return 0;
-    const to = this.#random.choice(rooms.filter((room) => room !== from));
+    const to = this.#random.choice(ROOMS.filter((room) => room !== from));
     let changes = 1;
     await this.#graph.transaction(async (graph) => {
       changes += await graph.deleteRelationship(locatedIn(person, from));
@@ -139,13 +139,13 @@ export class BuildingDay {
     }
     const number = ++this.#sensorsSoFar;
     const id = `sensor-${number}`;
-    const tie = { id: `has-${number}`, name: "hasSensor", source: this.#random.choice(rooms), target: id };
+    const tie = { id: `has-${number}`, name: "hasSensor", source: this.#random.choice(ROOMS), target: id };
     const properties = {
-      kind: this.#random.choice(sensorKinds),
+      kind: this.#random.choice(SENSOR_KINDS),
       battery: tenths(this.#random.between(80, 100)),
     };
     const sensor = { id, tie };
-    await this.#arrive(sensor, models.sensor, properties);
+    await this.#arrive(sensor, MODELS.sensor, properties);
     this.#sensor = sensor;
     return 2;
   }
@@ -157,8 +157,8 @@ export class BuildingDay {
       return changes;
     }
     const id = `guest-${++this.#visitorsSoFar}`;
-    const visitor = { id, tie: locatedIn(id, this.#random.choice(rooms)) };
-    await this.#arrive(visitor, models.person, { name: this.#random.choice(visitorNames) });
+    const visitor = { id, tie: locatedIn(id, this.#random.choice(ROOMS)) };
+    await this.#arrive(visitor, MODELS.person, { name: this.#random.choice(VISITOR_NAMES) });
     this.#visitor = visitor;
     return 2;
   }

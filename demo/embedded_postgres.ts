@@ -80,7 +80,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-const signals = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
+const SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
 
 class EmbeddedPostgres implements PostgresServer {
   readonly host = "127.0.0.1";
@@ -149,7 +149,7 @@ class EmbeddedPostgres implements PostgresServer {
       if (!success) throw new Error(`Cannot make a database cluster: ${text(stderr) || text(stdout)}`);
     }
     const { hba, ssl } = this.#options;
-    await this.#cluster.write("pg_hba.conf", hba ?? trustEverybodyHere);
+    await this.#cluster.write("pg_hba.conf", hba ?? TRUST_EVERYBODY_HERE);
     if (ssl === undefined) return;
     await this.#cluster.write("server.crt", await Deno.readTextFile(ssl.certFile));
     await this.#cluster.write("server.key", await Deno.readTextFile(ssl.keyFile));
@@ -197,7 +197,7 @@ class EmbeddedPostgres implements PostgresServer {
     const postmaster = this.#postmaster;
     if (postmaster === undefined) return;
     postmaster.ref();
-    sendSignal(postmaster.pid, signals[mode]);
+    sendSignal(postmaster.pid, SIGNALS[mode]);
     await postmaster.status;
   }
 
@@ -269,7 +269,7 @@ class EmbeddedPostgres implements PostgresServer {
   }
 }
 
-const trustEverybodyHere = `local all,replication all trust
+const TRUST_EVERYBODY_HERE = `local all,replication all trust
 host all,replication all 127.0.0.1/32 trust
 `;
 

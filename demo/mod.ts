@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import postgres, { type Sql } from "postgres";
-import { createBuilding, floors, people, rooms } from "./building.ts";
+import { createBuilding, FLOORS, PEOPLE, ROOMS } from "./building.ts";
 import { BuildingDay } from "./building_day.ts";
 import { Consumer } from "./consumer.ts";
 import { type PostgresServer, startPostgres } from "./embedded_postgres.ts";
@@ -75,7 +75,7 @@ function configuration(server: PostgresServer, consumer: Consumer, routerUrl: st
 function introduce(server: PostgresServer, routerUrl: string, configurationFile: string): void {
   say(
     `  PostgreSQL     ${server.connectionString}`,
-    `  Building       ${floors.length} floors, ${rooms.length} rooms, ${people.length} people, in the graph digitaltwins`,
+    `  Building       ${FLOORS.length} floors, ${ROOMS.length} rooms, ${PEOPLE.length} people, in the graph digitaltwins`,
     `  Router         ${routerUrl}/readyz and /metrics`,
     `  Configuration  ${configurationFile}`,
     "",
@@ -93,8 +93,8 @@ interface Lived {
 }
 
 /** Milliseconds from one thing that goes on in the building to the next. */
-const stepMs = 250;
-const mostFailures = 5;
+const STEP_MS = 250;
+const MOST_FAILURES = 5;
 
 /** Lets the building live until its time is over, a few changes a second. */
 async function live(day: BuildingDay, signal: AbortSignal, forMs: number | undefined): Promise<Lived> {
@@ -108,10 +108,10 @@ async function live(day: BuildingDay, signal: AbortSignal, forMs: number | undef
       failures = 0;
     } catch (error) {
       // Who joins in may have deleted what was about to change.
-      if (++failures === mostFailures) throw error;
+      if (++failures === MOST_FAILURES) throw error;
       say(dim(`  ${error instanceof Error ? error.message : error}`));
     }
-    await pause(stepMs, end);
+    await pause(STEP_MS, end);
   }
   return { changes, seconds: (performance.now() - start) / 1000 };
 }

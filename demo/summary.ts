@@ -31,8 +31,8 @@ export function summary({ seconds, changes, received, confirmedLsn }: Outcome): 
   return lines.map((line) => line && `  ${line}`);
 }
 
-const kinds = ["Twin", "Relationship"];
-const actions = ["Create", "Update", "Delete"];
+const KINDS = ["Twin", "Relationship"];
+const ACTIONS = ["Create", "Update", "Delete"];
 
 /** Events by type, twins beside relationships; below them any that are neither. */
 function typeTable(types: ReadonlyMap<string, number>): string[] {
@@ -40,9 +40,9 @@ function typeTable(types: ReadonlyMap<string, number>): string[] {
     [...types].map(([type, count]) => [type.replace("Konnektr.DigitalTwins.", ""), count]),
   );
   const cell = (type: string) => `${type.padEnd(20)} ${String(named.get(type) ?? 0).padStart(4)}`;
-  const usual = kinds.flatMap((kind) => actions.map((action) => `${kind}.${action}`));
+  const usual = KINDS.flatMap((kind) => ACTIONS.map((action) => `${kind}.${action}`));
   return [
-    ...actions.map((action) => kinds.map((kind) => cell(`${kind}.${action}`)).join("     ")),
+    ...ACTIONS.map((action) => KINDS.map((kind) => cell(`${kind}.${action}`)).join("     ")),
     ...[...named.keys()].filter((type) => !usual.includes(type)).map(cell),
   ];
 }

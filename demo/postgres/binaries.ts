@@ -80,7 +80,7 @@ async function packageFolder(name: string, version: string, integrity: string): 
   }
 }
 
-const manifestName = "manifest.json";
+const MANIFEST_NAME = "manifest.json";
 
 /** Copies `native` to `folder`: all of it or nothing, however many processes do so at once. */
 async function install(native: string, folder: string): Promise<void> {
@@ -88,8 +88,8 @@ async function install(native: string, folder: string): Promise<void> {
   try {
     const manifest = await copyTree(native, copy);
     await linkLibraries(native, copy);
-    await Deno.writeTextFile(join(copy, manifestName), JSON.stringify(manifest));
-    await Deno.chmod(join(copy, manifestName), 0o644);
+    await Deno.writeTextFile(join(copy, MANIFEST_NAME), JSON.stringify(manifest));
+    await Deno.chmod(join(copy, MANIFEST_NAME), 0o644);
     await Deno.chmod(copy, 0o755);
     if (await exists(folder) && !(await isWhole(folder))) await Deno.rename(folder, `${copy}-damaged`);
     await Deno.rename(copy, folder);
@@ -145,7 +145,7 @@ async function isWhole(folder: string): Promise<boolean> {
     throw new Error(`Cannot use ${folder}: it belongs to somebody else, or others can write to it`);
   }
   try {
-    const manifest: Record<string, number> = JSON.parse(await Deno.readTextFile(join(folder, manifestName)));
+    const manifest: Record<string, number> = JSON.parse(await Deno.readTextFile(join(folder, MANIFEST_NAME)));
     const files = Object.entries(manifest);
     const right = await Promise.all(files.map(async ([path, size]) => {
       return (await Deno.lstat(join(folder, path))).size === size;

@@ -1,6 +1,6 @@
 // The number in postmaster.pid shows that the process is the server still. One that does not end within ten seconds
 // is left no choice.
-const script = `while read -r line; do pid=$line; done
+const SCRIPT = `while read -r line; do pid=$line; done
 running() {
   [ -n "$pid" ] && [ "$(head -n 1 "$1/postmaster.pid" 2>/dev/null)" = "$pid" ] && kill -0 "$pid" 2>/dev/null
 }
@@ -23,5 +23,5 @@ rm -rf "$2"
  * and removes `temporaryFolder`.
  */
 export function guardArguments(dataDirectory: string, temporaryFolder: string): string[] {
-  return ["-c", script, "twinrouter-guard", dataDirectory, temporaryFolder];
+  return ["-c", SCRIPT, "twinrouter-guard", dataDirectory, temporaryFolder];
 }

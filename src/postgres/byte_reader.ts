@@ -1,7 +1,7 @@
 import { ProtocolError } from "./protocol_error.ts";
 import { utf8Text } from "./utf8.ts";
 
-const nothing = new Uint8Array(0);
+const NOTHING = new Uint8Array(0);
 
 /**
  * The one cursor that reads what PostgreSQL sends: big-endian, bounds-checked, without a copy. Whatever the bytes
@@ -13,7 +13,7 @@ export class ByteReader {
   #bytes: Uint8Array;
   #offset = 0;
 
-  constructor(bytes: Uint8Array = nothing) {
+  constructor(bytes: Uint8Array = NOTHING) {
     this.#bytes = bytes;
   }
 

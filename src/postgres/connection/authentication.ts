@@ -16,8 +16,8 @@ export interface Credentials {
   readonly tls: TlsState | undefined;
 }
 
-const scram = "SCRAM-SHA-256";
-const scramPlus = "SCRAM-SHA-256-PLUS";
+const SCRAM = "SCRAM-SHA-256";
+const SCRAM_PLUS = "SCRAM-SHA-256-PLUS";
 
 /**
  * The client's side of authentication: answers one Authentication message after the other until the server is content.
@@ -63,7 +63,7 @@ export class Authentication {
         return undefined;
       default:
         throw new Error(
-          `the server asks for ${otherMethods.get(request) ?? `method ${request}`}, which is not supported`,
+          `the server asks for ${OTHER_METHODS.get(request) ?? `method ${request}`}, which is not supported`,
         );
     }
   }
@@ -80,7 +80,7 @@ export class Authentication {
     const binding = this.#chooseBinding(mechanisms);
     this.#isBound = binding.kind === "tlsServerEndPoint";
     this.#exchange = new ScramExchange(await this.#password(), binding);
-    return saslInitialResponse(this.#isBound ? scramPlus : scram, this.#exchange.first());
+    return saslInitialResponse(this.#isBound ? SCRAM_PLUS : SCRAM, this.#exchange.first());
   }
 
   #chooseBinding(mechanisms: readonly string[]): ScramBinding {
@@ -88,7 +88,7 @@ export class Authentication {
     const digest = channelBinding !== "disable" && tls?.certificate
       ? tlsServerEndPoint(tls.certificate)
       : undefined;
-    if (digest && mechanisms.includes(scramPlus)) return { kind: "tlsServerEndPoint", digest };
+    if (digest && mechanisms.includes(SCRAM_PLUS)) return { kind: "tlsServerEndPoint", digest };
     if (channelBinding === "require") {
       throw new Error(
         !tls
@@ -98,7 +98,7 @@ export class Authentication {
           : "channel binding is required, and the server's certificate does not allow it",
       );
     }
-    if (!mechanisms.includes(scram)) {
+    if (!mechanisms.includes(SCRAM)) {
       throw new Error(`the server offers only ${mechanisms.join(", ") || "nothing"}, which is not supported`);
     }
     return digest ? { kind: "notOffered" } : { kind: "none" };
@@ -125,7 +125,7 @@ export class Authentication {
   }
 }
 
-const otherMethods: ReadonlyMap<number, string> = new Map([
+const OTHER_METHODS: ReadonlyMap<number, string> = new Map([
   [2, "Kerberos V5"],
   [6, "SCM credentials"],
   [7, "GSSAPI"],

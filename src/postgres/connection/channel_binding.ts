@@ -11,31 +11,31 @@ export function tlsServerEndPoint(certificate: Uint8Array): Uint8Array | undefin
   return hash === undefined ? undefined : createHash(hash).update(certificate).digest();
 }
 
-const sha256 = "sha256";
-const sha384 = "sha384";
-const sha512 = "sha512";
+const SHA256 = "sha256";
+const SHA384 = "sha384";
+const SHA512 = "sha512";
 
 /** Signature algorithms, and hash functions as RSASSA-PSS names them, by the hexadecimal of their object identifiers. */
-const hashes: ReadonlyMap<string, string> = new Map([
-  ["2a864886f70d010104", sha256], // md5WithRSAEncryption
-  ["2a864886f70d010105", sha256], // sha1WithRSAEncryption
-  ["2a864886f70d01010b", sha256], // sha256WithRSAEncryption
-  ["2a864886f70d01010c", sha384], // sha384WithRSAEncryption
-  ["2a864886f70d01010d", sha512], // sha512WithRSAEncryption
+const HASHES: ReadonlyMap<string, string> = new Map([
+  ["2a864886f70d010104", SHA256], // md5WithRSAEncryption
+  ["2a864886f70d010105", SHA256], // sha1WithRSAEncryption
+  ["2a864886f70d01010b", SHA256], // sha256WithRSAEncryption
+  ["2a864886f70d01010c", SHA384], // sha384WithRSAEncryption
+  ["2a864886f70d01010d", SHA512], // sha512WithRSAEncryption
   ["2a864886f70d01010e", "sha224"], // sha224WithRSAEncryption
-  ["2a8648ce3d0401", sha256], // ecdsa-with-SHA1
+  ["2a8648ce3d0401", SHA256], // ecdsa-with-SHA1
   ["2a8648ce3d040301", "sha224"], // ecdsa-with-SHA224
-  ["2a8648ce3d040302", sha256], // ecdsa-with-SHA256
-  ["2a8648ce3d040303", sha384], // ecdsa-with-SHA384
-  ["2a8648ce3d040304", sha512], // ecdsa-with-SHA512
-  ["2b0e03021a", sha256], // SHA-1
-  ["608648016503040201", sha256],
-  ["608648016503040202", sha384],
-  ["608648016503040203", sha512],
+  ["2a8648ce3d040302", SHA256], // ecdsa-with-SHA256
+  ["2a8648ce3d040303", SHA384], // ecdsa-with-SHA384
+  ["2a8648ce3d040304", SHA512], // ecdsa-with-SHA512
+  ["2b0e03021a", SHA256], // SHA-1
+  ["608648016503040201", SHA256],
+  ["608648016503040202", SHA384],
+  ["608648016503040203", SHA512],
   ["608648016503040204", "sha224"],
 ]);
 
-const rsassaPss = "2a864886f70d01010a";
+const RSASSA_PSS = "2a864886f70d01010a";
 
 /**
  * Certificate: SEQUENCE { tbsCertificate SEQUENCE, signatureAlgorithm SEQUENCE { OBJECT IDENTIFIER, parameters },
@@ -47,14 +47,14 @@ function signatureHash(certificate: Uint8Array): string | undefined {
   readElement(fields);
   const algorithm = new ByteReader(readElement(fields).content);
   const identifier = readElement(algorithm).content.toHex();
-  if (identifier !== rsassaPss) return hashes.get(identifier);
+  if (identifier !== RSASSA_PSS) return HASHES.get(identifier);
 
   const parameters = new ByteReader(algorithm.remaining > 0 ? readElement(algorithm).content : undefined);
-  if (parameters.remaining === 0) return sha256;
+  if (parameters.remaining === 0) return SHA256;
   const first = readElement(parameters);
-  if (first.tag !== 0xa0) return sha256;
+  if (first.tag !== 0xa0) return SHA256;
   const hashAlgorithm = new ByteReader(readElement(new ByteReader(first.content)).content);
-  return hashes.get(readElement(hashAlgorithm).content.toHex());
+  return HASHES.get(readElement(hashAlgorithm).content.toHex());
 }
 
 /** DER: tag, length (one byte below 128, else 0x80 + the number of bytes that hold it), content. */

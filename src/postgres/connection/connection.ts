@@ -14,7 +14,7 @@ import type { TlsState } from "./tls.ts";
 import { utf8Text } from "../utf8.ts";
 
 const never = new AbortController().signal;
-const cancelMilliseconds = 1000;
+const CANCEL_MILLISECONDS = 1000;
 
 /** A row of a simple query: every value as PostgreSQL writes it in text. */
 export type TextRow = Readonly<Record<string, string | null>>;
@@ -168,7 +168,7 @@ export class Connection implements AsyncDisposable {
   async #abandon(signal: AbortSignal): Promise<void> {
     if (signal.aborted && !this.#reader.failure) {
       const timeout = new AbortController();
-      const timer = setTimeout(() => timeout.abort(), cancelMilliseconds);
+      const timer = setTimeout(() => timeout.abort(), CANCEL_MILLISECONDS);
       await cancelSession(this, this.#options, timeout.signal).catch(() => {});
       clearTimeout(timer);
     }

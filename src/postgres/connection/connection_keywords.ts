@@ -10,9 +10,9 @@ export class ConnectionStringError extends Error {
 /** libpq's keywords that mean something here, with their values. */
 export type Keywords = ReadonlyMap<Keyword, string>;
 
-export type Keyword = typeof keywords[number];
+export type Keyword = typeof KEYWORDS[number];
 
-const keywords = [
+const KEYWORDS = [
   "application_name",
   "channel_binding",
   "connect_timeout",
@@ -32,7 +32,7 @@ const keywords = [
 ] as const;
 
 /** Keywords that change nothing that matters here. */
-const ignored: ReadonlySet<string> = new Set([
+const IGNORED: ReadonlySet<string> = new Set([
   "client_encoding",
   "fallback_application_name",
   "gssdelegation",
@@ -54,7 +54,7 @@ const ignored: ReadonlySet<string> = new Set([
 ]);
 
 /** Keywords that somebody counts on, so that going on without them would be wrong. */
-const unsupported: ReadonlySet<string> = new Set([
+const UNSUPPORTED: ReadonlySet<string> = new Set([
   "oauth_client_id",
   "oauth_client_secret",
   "oauth_issuer",
@@ -80,11 +80,11 @@ export type Setting = readonly [name: string, value: string];
 export function readKeywords(settings: readonly Setting[]): Keywords {
   const read = new Map<Keyword, string>();
   for (const [index, [name, value]] of settings.entries()) {
-    const keyword = keywords.find((each) => each === name);
+    const keyword = KEYWORDS.find((each) => each === name);
     if (keyword) {
       if (value !== "") read.set(keyword, value);
-    } else if (name === "gssencmode" ? value === "require" : !ignored.has(name)) {
-      throw unknownSetting(name, unsupported.has(name) || name === "gssencmode", settings[index - 1]?.[0]);
+    } else if (name === "gssencmode" ? value === "require" : !IGNORED.has(name)) {
+      throw unknownSetting(name, UNSUPPORTED.has(name) || name === "gssencmode", settings[index - 1]?.[0]);
     }
   }
   return read;

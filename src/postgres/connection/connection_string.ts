@@ -25,8 +25,8 @@ export interface ConnectionParameters {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const defaultPort = 5432;
-const defaultTimeoutSeconds = 15;
+const DEFAULT_PORT = 5432;
+const DEFAULT_TIMEOUT_SECONDS = 15;
 
 /**
  * Everything that opening a connection takes: from the parameters, then from what their connection string says, then
@@ -63,7 +63,7 @@ export function resolveConnectionOptions(
     user,
     ...readPasswordSource(parameters, find, environment),
     ...readTls(find),
-    channelBinding: oneOf("channel_binding", find("channel_binding") ?? "prefer", channelBindings),
+    channelBinding: oneOf("channel_binding", find("channel_binding") ?? "prefer", CHANNEL_BINDINGS),
     targetSessionAttrs: readSessionKind(find("target_session_attrs") ?? "read-write"),
     connectTimeout: readTimeout(find("connect_timeout")),
     applicationName: find("application_name") ?? "twinrouter",
@@ -115,7 +115,7 @@ function readEnvironment(environment: Environment): Keywords {
 /** Lists with commas; one port is for every host, and a missing one is 5432. */
 function readHosts(hostList: string, portList: string): readonly HostAddress[] {
   const hosts = hostList.split(",").map((host) => host.trim() || "localhost");
-  const ports = portList.split(",").map((port) => port.trim() || String(defaultPort)).map(readPort);
+  const ports = portList.split(",").map((port) => port.trim() || String(DEFAULT_PORT)).map(readPort);
   if (ports.length > 1 && ports.length !== hosts.length) {
     throw new TypeError(
       `Cannot connect to PostgreSQL: there are ${hosts.length} hosts and ${ports.length} ports`,
@@ -126,7 +126,7 @@ function readHosts(hostList: string, portList: string): readonly HostAddress[] {
     if (!/^(\/.*|[\w.:%-]+)$/.test(host)) {
       throw new TypeError("Cannot connect to PostgreSQL: a host is neither a name, an address nor a folder");
     }
-    return { host, port: ports[ports.length === 1 ? 0 : index] ?? defaultPort };
+    return { host, port: ports[ports.length === 1 ? 0 : index] ?? DEFAULT_PORT };
   });
 }
 
@@ -150,8 +150,8 @@ function readPasswordSource(
   return pgpassFile === undefined ? {} : { pgpassFile };
 }
 
-const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
-const channelBindings = ["disable", "prefer", "require"] as const;
+const SSL_MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
+const CHANNEL_BINDINGS = ["disable", "prefer", "require"] as const;
 
 function readTls(find: (keyword: Keyword) => string | undefined): TlsOptions {
   const sslRootCert = find("sslrootcert");
@@ -164,7 +164,7 @@ function readTls(find: (keyword: Keyword) => string | undefined): TlsOptions {
   const sslMode = oneOf(
     "sslmode",
     find("sslmode") ?? (sslRootCert === "system" ? "verify-full" : "prefer"),
-    sslModes,
+    SSL_MODES,
   );
   if (sslRootCert === "system" && sslMode !== "verify-full") {
     throw new TypeError(
@@ -210,7 +210,7 @@ function readSessionKind(text: string): ConnectionOptions["targetSessionAttrs"] 
 
 /** Seconds to milliseconds; as in libpq, 0 or less is no limit. */
 function readTimeout(text: string | undefined): number {
-  const seconds = text === undefined ? defaultTimeoutSeconds : Number(text.trim());
+  const seconds = text === undefined ? DEFAULT_TIMEOUT_SECONDS : Number(text.trim());
   if (!Number.isInteger(seconds)) {
     throw new TypeError("Cannot connect to PostgreSQL: connect_timeout is not a number");
   }

@@ -3,30 +3,30 @@ import { Buffer } from "node:buffer";
 // What a client sends. A message is Byte1 type, Int32 length (of itself and what follows), body; those that open a
 // connection have no type. https://www.postgresql.org/docs/current/protocol-message-formats.html
 
-const protocolVersion = 196608;
-const cancelRequestCode = 80877102;
-const sslRequestCode = 80877103;
+const PROTOCOL_VERSION = 196608;
+const CANCEL_REQUEST_CODE = 80877102;
+const SSL_REQUEST_CODE = 80877103;
 
 /** SSLRequest: Int32 8, Int32 80877103. */
 export function sslRequest(): Uint8Array {
-  return untyped(int32(sslRequestCode));
+  return untyped(int32(SSL_REQUEST_CODE));
 }
 
 /** CancelRequest: Int32 length, Int32 80877102, Int32 process id, Byte[n] secret key. */
 export function cancelRequest(processId: number, secretKey: Uint8Array): Uint8Array {
-  return untyped(int32(cancelRequestCode), int32(processId), secretKey);
+  return untyped(int32(CANCEL_REQUEST_CODE), int32(processId), secretKey);
 }
 
 /** Whether what would be a StartupMessage is a CancelRequest. */
 export function isCancelRequest(message: Uint8Array): boolean {
   const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-  return bytes.length >= 8 && bytes.readInt32BE(4) === cancelRequestCode;
+  return bytes.length >= 8 && bytes.readInt32BE(4) === CANCEL_REQUEST_CODE;
 }
 
 /** StartupMessage: Int32 length, Int32 196608, (String name, String value)*, Byte1 zero. */
 export function startupMessage(parameters: Readonly<Record<string, string>>): Uint8Array {
   const pairs = Object.entries(parameters).flatMap(([name, value]) => [cString(name), cString(value)]);
-  return untyped(int32(protocolVersion), ...pairs, Buffer.alloc(1));
+  return untyped(int32(PROTOCOL_VERSION), ...pairs, Buffer.alloc(1));
 }
 
 /** PasswordMessage 'p': String password. */

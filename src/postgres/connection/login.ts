@@ -2,7 +2,7 @@ import { Authentication } from "./authentication.ts";
 import { ByteReader } from "../byte_reader.ts";
 import { type ConnectionOptions, formatAddress, type HostAddress } from "./connection_options.ts";
 import { startupMessage } from "./frontend_messages.ts";
-import { largestMessage } from "./message_framer.ts";
+import { LARGEST_MESSAGE } from "./message_framer.ts";
 import { LoginError } from "./login_error.ts";
 import type { MessageReader } from "./message_reader.ts";
 import { findPassword } from "./password.ts";
@@ -72,7 +72,7 @@ export async function logIn(
       }
       case "Z":
         if (!authentication.isDone) throw new ProtocolError(`${action}: the server skips authentication`, 0);
-        reader.messageLimit = largestMessage;
+        reader.messageLimit = LARGEST_MESSAGE;
         return { processId, secretKey };
       case "v": // NegotiateProtocolVersion: the server knows less than we asked for, and we asked for nothing optional.
         break;

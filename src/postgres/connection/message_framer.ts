@@ -8,11 +8,11 @@ export type Received =
   | { readonly kind: "message"; readonly type: string; readonly body: Uint8Array }
   | { readonly kind: "copyData"; readonly payloads: readonly Uint8Array[] };
 
-const headerLength = 5;
-const copyDataType = 0x64; // 'd'
+const HEADER_LENGTH = 5;
+const COPY_DATA_TYPE = 0x64; // 'd'
 
 /** Nothing that the server sends is longer than its largest allocation, 1 GiB. */
-export const largestMessage = 0x4000_0000;
+export const LARGEST_MESSAGE = 0x4000_0000;
 
 /**
  * Cuts the server's bytes into messages: Byte1 type, Int32 length (of itself and what follows), body. A message that
@@ -22,7 +22,7 @@ export const largestMessage = 0x4000_0000;
 export class MessageFramer {
   /** The longest message that is believed; the login allows far less than replication needs. */
   limit: number;
-  readonly #header = new Uint8Array(headerLength);
+  readonly #header = new Uint8Array(HEADER_LENGTH);
   /** Of a message that is not complete: how much of its header is there, then how much of its body. */
   #headerFilled = 0;
   #body: Uint8Array | undefined;
@@ -47,17 +47,17 @@ export class MessageFramer {
       offset = this.#fill(chunk, 0);
       const body = this.#takeCompleted();
       if (!body) return received;
-      if (this.#header[0] === copyDataType) received.push({ kind: "copyData", payloads: run = [body] });
+      if (this.#header[0] === COPY_DATA_TYPE) received.push({ kind: "copyData", payloads: run = [body] });
       else received.push({ kind: "message", type: typeName(this.#header[0]), body });
     }
 
     // The hot path of replication: nothing is made here but the view and its place in the run.
-    const lastHeader = chunk.length - headerLength;
+    const lastHeader = chunk.length - HEADER_LENGTH;
     while (offset <= lastHeader) {
       const end = offset + 1 + this.#length(chunk, offset);
       if (end > chunk.length) break;
-      const body = chunk.subarray(offset + headerLength, end);
-      if (chunk[offset] === copyDataType) {
+      const body = chunk.subarray(offset + HEADER_LENGTH, end);
+      if (chunk[offset] === COPY_DATA_TYPE) {
         if (run) run.push(body);
         else received.push({ kind: "copyData", payloads: run = [body] });
       } else {
@@ -74,11 +74,11 @@ export class MessageFramer {
   /** Adds the chunk's bytes from `offset` to the message that is not complete; returns the offset of what is left. */
   #fill(chunk: Uint8Array, offset: number): number {
     if (!this.#body) {
-      const part = chunk.subarray(offset, offset + headerLength - this.#headerFilled);
+      const part = chunk.subarray(offset, offset + HEADER_LENGTH - this.#headerFilled);
       this.#header.set(part, this.#headerFilled);
       this.#headerFilled += part.length;
       offset += part.length;
-      if (this.#headerFilled < headerLength) return offset;
+      if (this.#headerFilled < HEADER_LENGTH) return offset;
       this.#body = new Uint8Array(this.#length(this.#header, 0) - 4);
       this.#bodyFilled = 0;
     }

@@ -8,10 +8,10 @@ import { readNotice } from "./server_error.ts";
 const log = logOf("postgres");
 
 /** With so much waiting to be taken, the socket is not read any more. */
-const bufferLimit = 256 * 1024;
+const BUFFER_LIMIT = 256 * 1024;
 
 /** A login needs little; who is not logged in to is not believed about more. */
-const loginMessageLimit = 64 * 1024;
+const LOGIN_MESSAGE_LIMIT = 64 * 1024;
 
 interface Waiter {
   resolve(received: Received): void;
@@ -28,7 +28,7 @@ interface Waiter {
 export class MessageReader {
   readonly #socket: Duplex;
   readonly #peer: string;
-  readonly #framer = new MessageFramer(loginMessageLimit);
+  readonly #framer = new MessageFramer(LOGIN_MESSAGE_LIMIT);
   readonly #parameters = new Map<string, string>();
   #queue: Received[] = [];
   #buffered = 0;
@@ -128,7 +128,7 @@ export class MessageReader {
       waiter.resolve(this.#queue.shift() as Received);
       if (this.#queue.length === 0) this.#buffered = 0;
     }
-    if (this.#buffered >= bufferLimit) {
+    if (this.#buffered >= BUFFER_LIMIT) {
       this.#paused = true;
       this.#socket.pause();
     }

@@ -1,7 +1,7 @@
 import { ConnectionStringError, type Keyword, type Setting, unknownSetting } from "./connection_keywords.ts";
 
 /** Npgsql's names, without spaces and in lower case, and the libpq keywords that they stand for. */
-const keywords: ReadonlyMap<string, Keyword> = new Map<string, Keyword>([
+const KEYWORDS: ReadonlyMap<string, Keyword> = new Map<string, Keyword>([
   ["applicationname", "application_name"],
   ["channelbinding", "channel_binding"],
   ["database", "dbname"],
@@ -27,7 +27,7 @@ const keywords: ReadonlyMap<string, Keyword> = new Map<string, Keyword>([
 ]);
 
 /** Names that speak of pools, prepared statements and other things that do not matter here. */
-const ignored: ReadonlySet<string> = new Set([
+const IGNORED: ReadonlySet<string> = new Set([
   "arraynullabilitymode",
   "autoprepareminusages",
   "cancellationtimeout",
@@ -78,7 +78,7 @@ const ignored: ReadonlySet<string> = new Set([
 ]);
 
 /** Names that somebody counts on when they are true or have a value. */
-const unsupported: ReadonlySet<string> = new Set([
+const UNSUPPORTED: ReadonlySet<string> = new Set([
   "checkcertificaterevocation",
   "integratedsecurity",
   "requireauth",
@@ -106,11 +106,11 @@ export function parseNpgsqlString(text: string): readonly Setting[] {
   let previous: string | undefined;
   for (const [name, value] of split(text)) {
     const normal = normalize(name);
-    const keyword = keywords.get(normal);
+    const keyword = KEYWORDS.get(normal);
     if (keyword) values.set(keyword, translate(keyword, value));
     else if (normal === "trustservercertificate") trustsAnyServer = isTrue(value);
     else if (!isKnown(normal)) throw unknownSetting(name, false, previous);
-    else if (unsupported.has(normal) && value !== "" && value.toLowerCase() !== "false") {
+    else if (UNSUPPORTED.has(normal) && value !== "" && value.toLowerCase() !== "false") {
       throw unknownSetting(name, true, previous);
     }
     previous = name;
@@ -170,7 +170,7 @@ function normalize(name: string): string {
 }
 
 function isKnown(normal: string): boolean {
-  return keywords.has(normal) || ignored.has(normal) || unsupported.has(normal) ||
+  return KEYWORDS.has(normal) || IGNORED.has(normal) || UNSUPPORTED.has(normal) ||
     normal === "trustservercertificate";
 }
 

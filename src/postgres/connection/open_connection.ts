@@ -10,7 +10,7 @@ import {
 import { ServerError } from "./server_error.ts";
 
 const log = logOf("postgres");
-const invalidAuthorization = "28000";
+const INVALID_AUTHORIZATION = "28000";
 /** Servers that have been warned of: once is enough, whatever the number of reconnections. */
 const warnedOf = new Set<string>();
 
@@ -85,7 +85,7 @@ async function openPreferringTls(
   try {
     return await Connection.open(address, options, parameters, signal);
   } catch (error) {
-    const isRefused = error instanceof ServerError && error.code === invalidAuthorization;
+    const isRefused = error instanceof ServerError && error.code === INVALID_AUTHORIZATION;
     if (!isRefused || options.sslMode !== "prefer" || isSocketFolder(address.host)) throw error;
     try {
       return await Connection.open(address, { ...options, sslMode: "disable" }, parameters, signal);

@@ -9,20 +9,20 @@
  */
 export function saslPrep(password: string): string {
   if (/^[\x20-\x7e]*$/.test(password)) return password;
-  const prepared = password.replace(spaces, " ").replace(mappedToNothing, "").normalize("NFKC");
-  const allowed = prepared !== "" && !prohibited.test(prepared) && !unassigned.test(prepared) &&
+  const prepared = password.replace(SPACES, " ").replace(MAPPED_TO_NOTHING, "").normalize("NFKC");
+  const allowed = prepared !== "" && !PROHIBITED.test(prepared) && !UNASSIGNED.test(prepared) &&
     isOneDirection(prepared);
   return allowed ? prepared : password;
 }
 
 /** RFC 3454, table C.1.2. */
-const spaces = /[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/gu;
+const SPACES = /[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/gu;
 
 /** Table B.1. */
-const mappedToNothing = /[\u00ad\u034f\u1806\u180b-\u180d\u200c\u200d\u2060\ufe00-\ufe0f\ufeff]/gu;
+const MAPPED_TO_NOTHING = /[\u00ad\u034f\u1806\u180b-\u180d\u200c\u200d\u2060\ufe00-\ufe0f\ufeff]/gu;
 
 /** Tables C.1.2, C.2, C.3, C.4, C.5 (unpaired surrogates), C.6, C.7, C.8 and C.9. */
-const prohibited = new RegExp(
+const PROHIBITED = new RegExp(
   "[" + [
     "\\u00a0\\u1680\\u2000-\\u200b\\u202f\\u205f\\u3000",
     "\\u0000-\\u001f\\u007f-\\u009f\\u06dd\\u070f\\u180e\\u200c\\u200d\\u2028\\u2029\\u2060-\\u2063\\u206a-\\u206f\\ufeff",
@@ -35,16 +35,16 @@ const prohibited = new RegExp(
 );
 
 /** What Unicode 3.2 had not assigned (table A.1) of the supplementary planes. */
-const unassigned =
+const UNASSIGNED =
   /[\u{10000}-\u{102ff}\u{10350}-\u{103ff}\u{10450}-\u{1cfff}\u{1d800}-\u{1ffff}\u{2a6d7}-\u{2f7ff}\u{2fa1e}-\u{e0000}\u{e0002}-\u{effff}]/u;
 
-const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/u;
-const leftToRight = /[A-Za-z\u00c0-\u024f\u0370-\u0588\u1e00-\u1fff\u3040-\u9fff\uac00-\ud7a3]/u;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/u;
+const LEFT_TO_RIGHT = /[A-Za-z\u00c0-\u024f\u0370-\u0588\u1e00-\u1fff\u3040-\u9fff\uac00-\ud7a3]/u;
 
 /** RFC 3454, section 6: text with right-to-left letters has no others, and begins and ends with them. */
 function isOneDirection(text: string): boolean {
-  if (!rightToLeft.test(text)) return true;
+  if (!RIGHT_TO_LEFT.test(text)) return true;
   const characters = [...text];
-  return !leftToRight.test(text) && rightToLeft.test(characters.at(0) ?? "") &&
-    rightToLeft.test(characters.at(-1) ?? "");
+  return !LEFT_TO_RIGHT.test(text) && RIGHT_TO_LEFT.test(characters.at(0) ?? "") &&
+    RIGHT_TO_LEFT.test(characters.at(-1) ?? "");
 }

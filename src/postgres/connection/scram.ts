@@ -6,7 +6,7 @@ import { saslPrep } from "./sasl_prep.ts";
 const deriveKey = promisify(pbkdf2);
 
 /** PostgreSQL's default is 4096; more than this would keep a core busy for many seconds at a server's word. */
-const mostIterations = 10_000_000;
+const MOST_ITERATIONS = 10_000_000;
 
 /**
  * How the exchange is bound to the TLS connection: not (`n`); not, although this end could (`y`: the server notices if
@@ -60,11 +60,11 @@ export class ScramExchange {
       throw new Error("the server's SCRAM nonce does not continue ours");
     }
     if (salt.length === 0) throw new Error("the server's SCRAM message has no salt");
-    if (!Number.isInteger(iterations) || iterations < 1 || iterations > mostIterations) {
+    if (!Number.isInteger(iterations) || iterations < 1 || iterations > MOST_ITERATIONS) {
       throw new Error(
         `the server asks for ${
           attributes.get("i")
-        } SCRAM iterations, which is not from 1 to ${mostIterations}`,
+        } SCRAM iterations, which is not from 1 to ${MOST_ITERATIONS}`,
       );
     }
 

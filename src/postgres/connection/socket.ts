@@ -13,8 +13,8 @@ import { ProtocolError } from "../protocol_error.ts";
 import { type Certificates, readCertificates, startTls, type TlsOptions, type TlsState } from "./tls.ts";
 
 const log = logOf("postgres");
-const keepAliveMilliseconds = 30_000;
-const closeMilliseconds = 1000;
+const KEEP_ALIVE_MILLISECONDS = 30_000;
+const CLOSE_MILLISECONDS = 1000;
 
 /** A connection to a server that nothing has been said on but what negotiates TLS. */
 export interface ServerSocket {
@@ -56,7 +56,7 @@ export async function closeSocket(socket: Socket, lastBytes: Uint8Array): Promis
   if (socket.closed) return;
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   socket.once("close", () => resolve());
-  const timer = setTimeout(() => socket.destroy(), closeMilliseconds);
+  const timer = setTimeout(() => socket.destroy(), CLOSE_MILLISECONDS);
   if (!socket.destroyed) socket.end(lastBytes, () => socket.destroy());
   await closed;
   clearTimeout(timer);
@@ -74,7 +74,7 @@ async function connectTo(address: HostAddress, signal: AbortSignal): Promise<Soc
   socket.pause();
   if (!isSocketFolder(address.host)) {
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, keepAliveMilliseconds);
+    socket.setKeepAlive(true, KEEP_ALIVE_MILLISECONDS);
   }
   return socket;
 }

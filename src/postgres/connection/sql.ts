@@ -11,7 +11,7 @@ import { type Handover, SqlSocket } from "./sql_socket.ts";
 export type { Sql } from "postgres";
 
 const log = logOf("postgres");
-const endSeconds = 2;
+const END_SECONDS = 2;
 
 /**
  * postgres.js over connections that `openConnection` opens, so that logging in, TLS and the choice of a host are the
@@ -80,7 +80,7 @@ export function openSql(
   const sql = postgres(settings);
   const endQueries = sql.end;
   // Without a limit it would wait for ever for a connection that was lost during a query.
-  async function end({ timeout = endSeconds }: { timeout?: number } = {}): Promise<void> {
+  async function end({ timeout = END_SECONDS }: { timeout?: number } = {}): Promise<void> {
     await endQueries({ timeout });
     await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
   }

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { encodeMessage } from "./backend_messages.ts";
 import { isCancelRequest } from "./frontend_messages.ts";
-import { largestMessage, MessageFramer } from "./message_framer.ts";
+import { LARGEST_MESSAGE, MessageFramer } from "./message_framer.ts";
 import { ServerError } from "./server_error.ts";
 import { closeSocket } from "./socket.ts";
 
@@ -30,7 +30,7 @@ export class SqlSocket extends Duplex {
   #opening: Promise<void> | undefined;
   #socket: Socket | undefined;
   #peer = "";
-  readonly #framer = new MessageFramer(largestMessage);
+  readonly #framer = new MessageFramer(LARGEST_MESSAGE);
 
   constructor(
     open: (signal: AbortSignal) => Promise<Handover>,

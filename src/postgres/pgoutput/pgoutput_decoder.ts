@@ -49,7 +49,7 @@ export class PgoutputDecoder {
     const xid = this.#inStream ? reader.uint32() : undefined;
     const isRow = letter === "I" || letter === "U" || letter === "D";
     if (isRow && this.#wants?.(reader.peekUint32()) === false) {
-      return xid === undefined ? skippedRow : { ...skippedRow, xid };
+      return xid === undefined ? SKIPPED_ROW : { ...SKIPPED_ROW, xid };
     }
     const message = readChange(letter, reader, bytes);
     reader.expectEnd();
@@ -57,4 +57,4 @@ export class PgoutputDecoder {
   }
 }
 
-const skippedRow: SkippedRow = { kind: "skippedRow" };
+const SKIPPED_ROW: SkippedRow = { kind: "skippedRow" };

@@ -63,7 +63,7 @@ export async function readGraphCatalog(sql: Sql): Promise<GraphCatalog> {
     const table = {
       schema: row.schema,
       name: row.name,
-      identity: identities[row.identity],
+      identity: IDENTITIES[row.identity],
       hasPrimaryKey: row.key,
       owned: row.owned,
       columnListIn: row.columns_in ?? undefined,
@@ -82,7 +82,7 @@ export function hasReplicaIdentity(table: PublishedTable): boolean {
 interface TableRow {
   schema: string;
   name: string;
-  identity: keyof typeof identities;
+  identity: keyof typeof IDENTITIES;
   label: boolean;
   owned: boolean;
   key: boolean;
@@ -90,4 +90,4 @@ interface TableRow {
 }
 
 /** `pg_class.relreplident` */
-const identities = { d: "default", n: "nothing", f: "full", i: "index" } as const;
+const IDENTITIES = { d: "default", n: "nothing", f: "full", i: "index" } as const;

@@ -17,14 +17,14 @@ import type { Sql } from "../connection/sql.ts";
 import { sqlState } from "../connection/sql_state.ts";
 
 /** How often to look unasked, in milliseconds. */
-const interval = 15_000;
+const INTERVAL = 15_000;
 
 /** The same while labels are published one by one: what is written to one before it has joined is never seen. */
-const listInterval = 2_000;
+const LIST_INTERVAL = 2_000;
 
 /** When a table that was busy is tried again; doubled each time, up to the longest. */
-const firstRetry = 30_000;
-const longestRetry = 10 * 60_000;
+const FIRST_RETRY = 30_000;
+const LONGEST_RETRY = 10 * 60_000;
 
 /** The connection and role that the watch works with; another one after each reconnect. */
 export interface LabelWatchSession {
@@ -65,12 +65,12 @@ export class LabelWatch {
    * and says so to nobody but its own log.
    */
   async run(session: LabelWatchSession, signal: AbortSignal, onNoPublication: () => void): Promise<void> {
-    let wait = listInterval;
+    let wait = LIST_INTERVAL;
     while (await this.#pause(wait, signal)) {
       try {
         const publication = await this.keepCurrent(session);
         if (publication === undefined) onNoPublication();
-        wait = publication?.managed && publication.schemas.size === 0 ? listInterval : interval;
+        wait = publication?.managed && publication.schemas.size === 0 ? LIST_INTERVAL : INTERVAL;
         this.#failing = false;
       } catch (error) {
         if (signal.aborted) return;
@@ -110,7 +110,7 @@ export class LabelWatch {
       if (retry) this.#log.info(`REPLICA IDENTITY FULL is now set on ${label}`);
       return;
     }
-    const wait = retry ? Math.min(retry.wait * 2, longestRetry) : firstRetry;
+    const wait = retry ? Math.min(retry.wait * 2, LONGEST_RETRY) : FIRST_RETRY;
     this.#retries.set(label, { at: performance.now() + wait, wait });
     if (retry) return;
     const reason = result.kind === "busy" ? "a transaction holds it" : result.reason;

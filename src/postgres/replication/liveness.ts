@@ -8,12 +8,12 @@ export interface LivenessTimings {
   readonly lostAfter: number;
 }
 
-const longestStatusInterval = 5_000;
-const shortestStatusInterval = 100;
+const LONGEST_STATUS_INTERVAL = 5_000;
+const SHORTEST_STATUS_INTERVAL = 100;
 /** What a reply may take, on top of waiting for the next status update. */
-const replyTime = 5_000;
-const firstPatience = 30_000;
-const longestPatience = 10 * 60_000;
+const REPLY_TIME = 5_000;
+const FIRST_PATIENCE = 30_000;
+const LONGEST_PATIENCE = 10 * 60_000;
 
 /**
  * The server ends a connection on which it hears nothing for `wal_sender_timeout` (milliseconds; 0: never), so it hears
@@ -23,12 +23,12 @@ const longestPatience = 10 * 60_000;
  * the patience: a server that decodes a huge transaction may be silent for long, and after a reconnect it starts again.
  */
 export function livenessTimings(walSenderTimeout: number, silencesInARow: number): LivenessTimings {
-  const third = walSenderTimeout > 0 ? Math.floor(walSenderTimeout / 3) : longestStatusInterval;
-  const statusInterval = Math.max(shortestStatusInterval, Math.min(third, longestStatusInterval));
+  const third = walSenderTimeout > 0 ? Math.floor(walSenderTimeout / 3) : LONGEST_STATUS_INTERVAL;
+  const statusInterval = Math.max(SHORTEST_STATUS_INTERVAL, Math.min(third, LONGEST_STATUS_INTERVAL));
   return {
     statusInterval,
-    silentAfter: statusInterval + replyTime,
-    lostAfter: Math.min(firstPatience * 2 ** silencesInARow, longestPatience),
+    silentAfter: statusInterval + REPLY_TIME,
+    lostAfter: Math.min(FIRST_PATIENCE * 2 ** silencesInARow, LONGEST_PATIENCE),
   };
 }
 

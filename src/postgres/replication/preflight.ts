@@ -7,7 +7,7 @@ import type { ServerFacts } from "./server_facts.ts";
 import type { Slot } from "./slot.ts";
 
 /** The oldest version whose pgoutput sends logical decoding messages. */
-const oldestVersion = 140_000;
+const OLDEST_VERSION = 140_000;
 
 /** What stands in the way of reading this database's changes, worst first. */
 export function preflight(facts: ServerFacts, settings: ReplicationSettings): readonly Finding[] {
@@ -22,7 +22,7 @@ export function preflight(facts: ServerFacts, settings: ReplicationSettings): re
 }
 
 function* judgeServer({ server, role }: ServerFacts): Iterable<Finding> {
-  if (server.version < oldestVersion) {
+  if (server.version < OLDEST_VERSION) {
     yield {
       severity: "fatal",
       about: "server",

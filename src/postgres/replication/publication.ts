@@ -25,14 +25,14 @@ export interface Publication {
 }
 
 /** The comment that tells a publication of this program's own. */
-const mark = "Kept current by twinrouter";
+const MARK = "Kept current by twinrouter";
 
 /** Undefined if there is no such publication. */
 export async function readPublication(sql: Sql, name: string): Promise<Publication | undefined> {
   const [row] = await sql<PublicationRow[]>`
     SELECT oid, puballtables AS all_tables, pubinsert AS insert, pubupdate AS update, pubdelete AS delete,
       pubtruncate AS truncate, pg_has_role(pubowner, 'USAGE') AS owned,
-      obj_description(oid, 'pg_publication') IS NOT DISTINCT FROM ${mark} AS managed
+      obj_description(oid, 'pg_publication') IS NOT DISTINCT FROM ${MARK} AS managed
     FROM pg_publication WHERE pubname = ${name}`;
   if (!row) return undefined;
   const tables = await sql<{ schema: string; name: string }[]>`
@@ -107,7 +107,7 @@ export function planCreation(scope: PublicationScope): PublicationPlan {
   if (refusal !== undefined) {
     const tables = [...scope.labels, ...scope.agCatalog];
     const identities = tables.filter(({ identity }) => identity !== "full").map(replicaIdentityStatement);
-    const objects = publishedObjects(scope.labels, scope.agCatalog, scope.version >= schemasSince);
+    const objects = publishedObjects(scope.labels, scope.agCatalog, scope.version >= SCHEMAS_SINCE);
     return { statements: [...identities, `${create}${objects && ` FOR ${objects}`}`], refusal };
   }
   const { labels, agCatalog } = publishable(scope);
@@ -115,7 +115,7 @@ export function planCreation(scope: PublicationScope): PublicationPlan {
   return {
     statements: [
       `${create}${objects && ` FOR ${objects}`}`,
-      `COMMENT ON PUBLICATION ${quoteName(scope.name)} IS ${quoteString(mark)}`,
+      `COMMENT ON PUBLICATION ${quoteName(scope.name)} IS ${quoteString(MARK)}`,
     ],
   };
 }
@@ -164,10 +164,10 @@ export async function createPublication(sql: Sql, plan: PublicationPlan): Promis
 }
 
 /** `FOR TABLES IN SCHEMA` came with this version. */
-const schemasSince = 150_000;
+const SCHEMAS_SINCE = 150_000;
 
 function mayPublishSchemas({ role, version }: PublicationScope): boolean {
-  return role.isSuperuser && version >= schemasSince;
+  return role.isSuperuser && version >= SCHEMAS_SINCE;
 }
 
 /** Why this role cannot create the publication. */

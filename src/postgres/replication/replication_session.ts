@@ -9,10 +9,10 @@ import { encodeStatusUpdate } from "./status_update.ts";
 import { readWalSenderMessages, type WalSenderMessage } from "./walsender_message.ts";
 
 /** A confirmed position goes out so many milliseconds after it moved, with all that moved it meanwhile. */
-const confirmDelay = 50;
+const CONFIRM_DELAY = 50;
 
 /** What the server may take to end the stream in good order. */
-const endTimeout = 2_000;
+const END_TIMEOUT = 2_000;
 
 /**
  * One START_REPLICATION. Keeps the server informed on a timer of its own, whether or not anybody reads: a consumer that
@@ -101,7 +101,7 @@ export class ReplicationSession {
   /** To be called when the confirmed position has moved, however often. */
   confirmSoon(): void {
     if (this.#isOver) return;
-    this.#confirmTimer ??= setTimeout(() => this.#sendStatus(false), confirmDelay);
+    this.#confirmTimer ??= setTimeout(() => this.#sendStatus(false), CONFIRM_DELAY);
   }
 
   /** Confirms what is to be confirmed and closes the connection; in good order, if the server lets it. */
@@ -110,7 +110,7 @@ export class ReplicationSession {
     this.#sendStatus(false);
     this.#stopTimers();
     try {
-      await this.#copy.end(AbortSignal.timeout(endTimeout));
+      await this.#copy.end(AbortSignal.timeout(END_TIMEOUT));
     } catch {
       // Whatever goes wrong now, the connection is closed next, and the server has what was sent.
     }

@@ -25,7 +25,7 @@ export interface ReplicationObservers {
 }
 
 /** What a server says that starts or stops. */
-const cannotConnectNow = "57P03";
+const CANNOT_CONNECT_NOW = "57P03";
 
 /** Everything that ends with a connection. */
 interface Streaming {
@@ -334,7 +334,7 @@ export class ReplicationStream implements AsyncDisposable {
     } catch (error) {
       if (streaming === this.#streaming) {
         this.#log.debug("Cannot measure the lag", { error });
-        if (sqlState(error) === cannotConnectNow) await this.#letGo(streaming, error);
+        if (sqlState(error) === CANNOT_CONNECT_NOW) await this.#letGo(streaming, error);
       }
     }
     this.#metrics.lagBytes.set(this.lagBytes);

@@ -1,7 +1,7 @@
 import type { Lsn } from "../lsn.ts";
 
 /** 2000-01-01 in milliseconds of the Unix epoch. */
-const postgresEpoch = 946_684_800_000;
+const POSTGRES_EPOCH = 946_684_800_000;
 
 /** What the client tells the server. */
 export interface StatusUpdate {
@@ -27,7 +27,7 @@ export function encodeStatusUpdate({ received, confirmed, replyRequested, clock 
   view.setBigUint64(1, received);
   view.setBigUint64(9, confirmed);
   view.setBigUint64(17, confirmed);
-  view.setBigInt64(25, BigInt(Math.round(clock - postgresEpoch)) * 1000n);
+  view.setBigInt64(25, BigInt(Math.round(clock - POSTGRES_EPOCH)) * 1000n);
   view.setUint8(33, replyRequested ? 1 : 0);
   return bytes;
 }

@@ -18,12 +18,12 @@ export type WalSenderMessage =
     readonly replyRequested: boolean;
   };
 
-const xLogData = 0x77; // 'w'
-const keepalive = 0x6b; // 'k'
-const headerLength = 25;
-const insert = 0x49; // 'I'
-const update = 0x55; // 'U'
-const remove = 0x44; // 'D'
+const X_LOG_DATA = 0x77; // 'w'
+const KEEPALIVE = 0x6b; // 'k'
+const HEADER_LENGTH = 25;
+const INSERT = 0x49; // 'I'
+const UPDATE = 0x55; // 'U'
+const REMOVE = 0x44; // 'D'
 
 /**
  * ```text
@@ -38,14 +38,14 @@ export function* readWalSenderMessages(copyData: readonly Uint8Array[]): Iterabl
   let payloads: Uint8Array[] = [];
   let reached = 0n;
   for (const message of copyData) {
-    if (message[0] === xLogData && message.length > headerLength) {
-      payloads.push(message.subarray(headerLength));
-      const type = message[headerLength];
-      if (type !== insert && type !== update && type !== remove) {
+    if (message[0] === X_LOG_DATA && message.length > HEADER_LENGTH) {
+      payloads.push(message.subarray(HEADER_LENGTH));
+      const type = message[HEADER_LENGTH];
+      if (type !== INSERT && type !== UPDATE && type !== REMOVE) {
         const start = new ByteReader(message.subarray(1)).uint64();
         if (start > reached) reached = start;
       }
-    } else if (message[0] === keepalive) {
+    } else if (message[0] === KEEPALIVE) {
       if (payloads.length > 0) yield { kind: "payloads", payloads, reached };
       payloads = [];
       reached = 0n;
