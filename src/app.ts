@@ -111,7 +111,9 @@ async function* toEvents(
   signal: AbortSignal,
 ): AsyncGenerator<readonly (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[]> {
   const models = new Models();
-  const needsModels = setup.routes.some(({ format }) => format === "DataHistory");
+  const needsModels = setup.routes.some(({ format, filter }) =>
+    format === "DataHistory" || filter?.asksForModels
+  );
   let router: Router | undefined;
   for await (const changes of batches) {
     const items: (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[] = [];
@@ -123,7 +125,7 @@ async function* toEvents(
       }
       items.push(change);
       if (change.kind !== "connected") continue;
-      router ??= new Router(setup.routes, eventFactory(setup, change, models));
+      router ??= new Router(setup.routes, eventFactory(setup, change, models), models);
       if (!needsModels) continue;
       const timeout = AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT)]);
       try {

@@ -29,6 +29,12 @@ export interface RoutedEvent {
   readonly targets: readonly Target[];
 }
 
+/** Which models extend which, in each graph. */
+export interface GraphModels {
+  /** Whether a model is `ancestor` or extends it, directly or not; asked for each event, as models change. */
+  isOfModel(graph: string, model: string, ancestor: string): boolean;
+}
+
 /** How a change is told; made once for all routes that want it told so. */
 interface Rendering {
   readonly format: EventFormat;
@@ -63,13 +69,18 @@ interface Draft {
 /** Turns changes into events, and says which sinks get each. */
 export class Router {
   readonly #factory: EventFactory;
-  readonly #models: ModelHierarchy;
+  readonly #models: GraphModels | undefined;
+  /** By graph. */
+  readonly #hierarchies = new Map<string, ModelHierarchy>();
   readonly #renderings: readonly Rendering[];
   readonly #rivals: readonly Rivals[];
   readonly #preselection: Preselection;
 
-  /** Where several routes of one sink and format match an event, the first wins: a sink gets an event once. */
-  constructor(routes: readonly Route[], factory: EventFactory, models: ModelHierarchy = noHierarchy) {
+  /**
+   * Where several routes of one sink and format match an event, the first wins: a sink gets an event once. Without
+   * `models` each model is only itself.
+   */
+  constructor(routes: readonly Route[], factory: EventFactory, models?: GraphModels) {
     this.#factory = factory;
     this.#models = models;
     this.#preselection = new Preselection(routes.map(({ filter }) => filter));
@@ -93,7 +104,8 @@ export class Router {
     const drafts = this.#renderings.map(({ format, options }) =>
       this.#factory.eventsOf(change, format, options).map((event) => this.#draft(event))
     );
-    for (const { candidates } of this.#rivals) this.#assign(candidates, drafts);
+    const models = this.#hierarchyOf(change.graph);
+    for (const { candidates } of this.#rivals) this.#assign(candidates, drafts, models);
     // Of all renderings the first events before the second ones: a sink's events stay in the order of their sequence.
     const longest = drafts.reduce((length, events) => Math.max(length, events.length), 0);
     for (let index = 0; index < longest; index++) {
@@ -105,19 +117,34 @@ export class Router {
     }
   }
 
+  #hierarchyOf(graph: string): ModelHierarchy {
+    const models = this.#models;
+    if (!models) return noHierarchy;
+    let hierarchy = this.#hierarchies.get(graph);
+    if (!hierarchy) {
+      hierarchy = { isOfModel: (model, ancestor) => models.isOfModel(graph, model, ancestor) };
+      this.#hierarchies.set(graph, hierarchy);
+    }
+    return hierarchy;
+  }
+
   #draft(event: RouterEvent): Draft {
     const filterable = new UnsentEvent(event.event);
     return { event, filterable, selected: this.#preselection.of(filterable), targets: [] };
   }
 
   /** Gives each event to the first candidate that wants it. The same event has the same id in every rendering. */
-  #assign(candidates: readonly Candidate[], drafts: readonly (readonly Draft[])[]): void {
-    const taken: string[] = [];
+  #assign(
+    candidates: readonly Candidate[],
+    drafts: readonly (readonly Draft[])[],
+    models: ModelHierarchy,
+  ): void {
+    const taken = new Set<string>();
     for (const { index, target, filter, rendering } of candidates) {
       for (const { event: { event }, filterable, selected, targets } of drafts[rendering] ?? []) {
-        if (selected[index] === 0 || taken.includes(event.id)) continue;
-        if (filter && !filter.matches(filterable, this.#models)) continue;
-        taken.push(event.id);
+        if (selected[index] === 0 || taken.has(event.id)) continue;
+        if (filter && !filter.matches(filterable, models)) continue;
+        taken.add(event.id);
         targets.push(target);
       }
     }

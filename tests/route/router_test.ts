@@ -115,13 +115,15 @@ Deno.test("the first of several routes wins with its own rendering of the event"
 
 Deno.test("filters learn from the hierarchy of models what it knows at the time", async () => {
   const known = new Set<string>();
-  const models = { isOfModel: (model: string, ancestor: string) => known.has(`${model} ${ancestor}`) };
+  const models = {
+    isOfModel: (graph: string, model: string, ancestor: string) => known.has(`${graph} ${model} ${ancestor}`),
+  };
   const router = new Router([route("spaces", 0, "IS_OF_MODEL('dtmi:example:Space;1')")], factory, models);
   const changes = await changesOf(
     inserted(Twin, 1, room("a", 1)),
     inserted(Model, 2, { id: "dtmi:example:Space;1", model: {} }),
   );
   assert.deepEqual(routed(router, changes), []);
-  known.add("dtmi:example:Room;1 dtmi:example:Space;1");
+  known.add("digitaltwins dtmi:example:Room;1 dtmi:example:Space;1");
   assert.deepEqual(routed(router, changes), ["a: 0/spaces"]);
 });

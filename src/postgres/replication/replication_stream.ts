@@ -209,13 +209,17 @@ export class ReplicationStream implements AsyncDisposable {
   }
 
   async *#read(session: ReplicationSession, signal: AbortSignal): AsyncGenerator<StreamChunk, void, void> {
+    this.#throwIfUnreadable();
     for await (const chunk of session.read(signal)) {
       yield chunk;
-      if (this.#unreadable === undefined) continue;
-      const reason = this.#unreadable;
-      this.#unreadable = undefined;
-      throw reason;
+      this.#throwIfUnreadable();
     }
+  }
+
+  #throwIfUnreadable(): void {
+    const reason = this.#unreadable;
+    this.#unreadable = undefined;
+    if (reason !== undefined) throw reason;
   }
 
   async #connect(signal: AbortSignal): Promise<Connected> {

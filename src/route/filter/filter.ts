@@ -19,6 +19,11 @@ export class Filter {
     this.#test = compile(expression);
   }
 
+  /** Whether it may ask which models extend which. */
+  get asksForModels(): boolean {
+    return /IS_OF_MODEL/i.test(this.text);
+  }
+
   matches(event: FilterableEvent, models: ModelHierarchy = noHierarchy): boolean {
     return this.#test(event, models);
   }
