@@ -46,6 +46,14 @@ const OPTIONS = {
   version: { type: "boolean", short: "V" },
 } as const satisfies ParseArgsConfig["options"];
 
+/** Which of the options each command takes, beside `--help` and `--version`. */
+const OPTIONS_OF: Readonly<Record<string, readonly string[]>> = {
+  run: ["config"],
+  check: ["config"],
+  filter: ["event"],
+  demo: ["for", "seed"],
+};
+
 type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"] & {
   /** What `filter` is given beside its options. */
   readonly expression?: string;
@@ -140,12 +148,17 @@ function readCommandLine(args: string[]): { readonly command: string; readonly o
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
     const [command = "run", ...more] = positionals;
     if (!Object.hasOwn(COMMANDS, command)) throw new UsageError(`There is no command '${command}'`);
+    const taken = ["help", "version", ...OPTIONS_OF[command] ?? []];
+    const foreign = Object.keys(values).find((option) => !taken.includes(option));
+    if (foreign !== undefined) throw new UsageError(`${command} has no option '--${foreign}'`);
     const expression = command === "filter" ? more.shift() : undefined;
     if (more.length > 0) throw new UsageError(`'${more[0]}' is one word too many`);
     return { command, options: { ...values, ...(expression !== undefined && { expression }) } };
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+    // Node.js goes on to say how to write an argument that begins with a dash, which nobody means here.
+    const [message = ""] = (error instanceof Error ? error.message : String(error)).split(". To specify");
+    throw new UsageError(message, { cause: error });
   }
 }
 

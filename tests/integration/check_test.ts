@@ -82,7 +82,10 @@ Deno.test("check says what to set where wal_level is replica, and which sink and
 Deno.test("wrong use of the command line ends with 2, a missing configuration with 1", async () => {
   const unknown = await runCommand(["run", "--confg", "x"]);
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /--confg/);
+  assert.match(unknown.stderr, /^Unknown option '--confg'\n/);
+  const foreign = await runCommand(["run", "--for", "10s"]);
+  assert.equal(foreign.code, 2);
+  assert.match(foreign.stderr, /^run has no option '--for'\n/);
   assert.equal((await runCommand(["fly"])).code, 2);
   const missing = await runCommand(["run", "--config", "/nowhere/events.yaml"]);
   assert.equal(missing.code, 1);
