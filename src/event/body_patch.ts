@@ -133,13 +133,12 @@ class BodyPatch {
     const path = memberPath(parent, member.key);
     const { before } = member;
     const after = member.after?.kind === "object" ? member.after : EMPTY;
-    if (isGone || before?.kind !== "object") addMetadata(this.#patch, path, before, after, withModel);
-    else {patchMetadata(
-        this.#patch,
-        path,
-        after === EMPTY ? EMPTY.differencesFrom(before) : member.within,
-        withModel,
-      );}
+    if (isGone || before?.kind !== "object") {
+      addMetadata(this.#patch, path, before, after, withModel);
+    } else {
+      const members = after === EMPTY ? EMPTY.differencesFrom(before) : member.within;
+      patchMetadata(this.#patch, path, members, withModel);
+    }
   }
 
   #isLeftOut(key: string): boolean {

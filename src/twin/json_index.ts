@@ -95,7 +95,7 @@ export function indexJson(text: string): JsonIndex | number {
 
     for (;;) {
       at = skipSpace(bytes, at);
-      if (parent === NONE) return at === text.length ? nodes.slice(0, size) : at;
+      if (parent === NONE) return at === text.length ? copied(size) : at;
       const next = bytes[at];
       if (next === COMMA) {
         at = skipSpace(bytes, at + 1);
@@ -111,6 +111,13 @@ export function indexJson(text: string): JsonIndex | number {
       if (parent !== NONE) closing = (bytes[nodes[parent] ?? 0] ?? 0) + TO_CLOSING;
     }
   }
+}
+
+function copied(size: number): JsonIndex {
+  const index = nodes.slice(0, size);
+  // What one enormous text needed is not kept for the rest.
+  if (size > 1 << 16) nodes.length = 0;
+  return index;
 }
 
 /*

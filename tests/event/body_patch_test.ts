@@ -229,6 +229,10 @@ Deno.test("a time that was not there before has not moved, and one without a pro
     [],
   );
   assert.deepEqual(patch({ T: 1 }, { T: 1, $metadata: { T: { lastUpdateTime: time(1) } } }), []);
+  assert.deepEqual(
+    patch({ T: 1, $metadata: { T: {} } }, { T: 1, $metadata: { T: { lastUpdateTime: time(1) } } }),
+    [],
+  );
   const at = (minute: number) => ({
     $metadata: { T: { lastUpdateTime: time(minute) }, $lastUpdateTime: time(minute) },
   });
