@@ -1,3 +1,4 @@
+import manifest from "../deno.json" with { type: "json" };
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import type { DeadLetterState } from "./deliver/dead_letter_queue.ts";
 import { Dispatcher } from "./deliver/dispatcher.ts";
@@ -33,6 +34,7 @@ import { TwinChanges } from "./twin/twin_changes.ts";
  */
 export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void> {
   const { configuration, replication, sinks } = setup;
+  const log = logOf("router");
   const metrics = new Metrics();
   await using stream = new ReplicationStream(replication, { metrics, log: logOf("replication") });
   await using dispatcher = new Dispatcher(sinks, {
@@ -43,6 +45,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
   await using _http = serveHealth(setup, stream, dispatcher, metrics);
   dispatcher.start();
+  log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
 
   const rows = replicatedRows(stream, signal);
   const changes = toTwins(rows, stream, replication.graphs, metrics);
@@ -72,6 +75,10 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
     if (!signal.aborted) throw error;
   } finally {
     await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
+    const left = Object.fromEntries(
+      dispatcher.states().map(({ name, queuedEvents }) => [name, queuedEvents]),
+    );
+    log.info("Delivery has ended; what is left comes again at the next start", { left });
   }
 }
 

@@ -62,7 +62,7 @@ export class SinkHealth {
   down(error: SinkError): void {
     if (this.#condition === "down") return;
     this.#log.error(
-      "Sink is down until its cause is removed and the router restarted: it holds the replication slot",
+      "Sink is down and holds the replication slot: remove the cause, then restart the router",
       { sink: this.#sink, error: error.message },
     );
     this.#lastError = error.message;
