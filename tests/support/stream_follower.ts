@@ -51,7 +51,7 @@ export class StreamFollower implements AsyncDisposable {
   async logged(pattern: RegExp): Promise<void> {
     await this.until(
       () => this.log.matching(pattern).length > 0,
-      () => `${pattern} in\n${this.log.lines.join("\n")}`,
+      () => `a log line like ${pattern}`,
     );
   }
 
@@ -59,7 +59,7 @@ export class StreamFollower implements AsyncDisposable {
     await until(() => {
       if (this.failure !== undefined) throw this.failure;
       return condition();
-    }, awaited);
+    }, () => `${awaited()}\n${JSON.stringify(this.stream.health())}\n${this.log.lines.join("\n")}`);
   }
 
   /** What has been read can still be confirmed. */
