@@ -39,12 +39,21 @@ export async function postgresBinaries(
 
 type Platform = keyof (typeof packages)["18"]["integrity"];
 
-function thisPlatform(): Platform {
+/** Whether there is a PostgreSQL for this machine. */
+export function hasPostgres(): boolean {
+  return platformName() in packages[18].integrity;
+}
+
+function platformName(): string {
   const { os, arch } = Deno.build;
-  const platform = `${os}-${arch === "x86_64" ? "x64" : "arm64"}`;
-  if (platform in packages[18].integrity) return platform as Platform;
+  return `${os}-${arch === "x86_64" ? "x64" : "arm64"}`;
+}
+
+function thisPlatform(): Platform {
+  if (hasPostgres()) return platformName() as Platform;
   throw new Error(
-    `Cannot start an embedded PostgreSQL: there is none for ${os} on ${arch}, only for Linux and macOS`,
+    `Cannot start an embedded PostgreSQL: there is none for ${Deno.build.os} on ${Deno.build.arch}, ` +
+      "only for Linux and macOS",
   );
 }
 
