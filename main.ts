@@ -9,6 +9,7 @@ import { duration, integer } from "./src/config/values.ts";
 import { filterEvents, linesOf, UnreadableEventError } from "./src/filter_events.ts";
 import { logOf } from "./src/observe/log.ts";
 import { configureLogging } from "./src/observe/log_setup.ts";
+import { messageOf } from "./src/observe/message_of.ts";
 import { resolveConnectionOptions } from "./src/postgres/connection/connection_string.ts";
 import { Filter } from "./src/route/filter/filter.ts";
 import { FilterError } from "./src/route/filter/filter_error.ts";
@@ -157,7 +158,7 @@ function readCommandLine(args: string[]): { readonly command: string; readonly o
   } catch (error) {
     if (error instanceof UsageError) throw error;
     // Node.js goes on to say how to write an argument that begins with a dash, which nobody means here.
-    const [message = ""] = (error instanceof Error ? error.message : String(error)).split(". To specify");
+    const [message = ""] = messageOf(error).split(". To specify");
     throw new UsageError(message, { cause: error });
   }
 }
@@ -180,7 +181,7 @@ async function main(args: string[]): Promise<number> {
     if (options.version) return print(Deno.stdout, `${manifest.version}\n`), 0;
     return await COMMANDS[command]?.(options, stopSignal()) ?? 2;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     if (error instanceof UsageError) {
       print(Deno.stderr, `${message}\n\n${USAGE}`);
       return 2;

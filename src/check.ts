@@ -1,5 +1,6 @@
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
+import { messageOf } from "./observe/message_of.ts";
 import { checkSource } from "./postgres/replication/source.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import type { Setup } from "./setup.ts";
@@ -61,8 +62,4 @@ async function checkDeadLetters(path: string): Promise<readonly Trouble[]> {
   } catch (error) {
     return [{ severity: "problem", text: messageOf(error) }];
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

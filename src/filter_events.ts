@@ -1,3 +1,4 @@
+import { messageOf } from "./observe/message_of.ts";
 import type { Filter } from "./route/filter/filter.ts";
 import { WrittenEvent } from "./route/filter/filterable_event.ts";
 import { JsonText, JsonTextError } from "./twin/json_text.ts";
@@ -66,7 +67,7 @@ export async function* linesOf(file: string, signal: AbortSignal): AsyncGenerato
     }
   } catch (error) {
     if (signal.aborted) return;
-    const state = error instanceof Error ? error.message : String(error);
+    const state = messageOf(error);
     throw new UnreadableEventError(`Cannot read events from ${file}: ${state}`, { cause: error });
   }
   if (rest !== "") yield rest;

@@ -2,6 +2,7 @@ import type { Configuration, RouteConfiguration, SinkConfiguration } from "./con
 import { ConfigurationError, type Problem } from "./config/problem.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
 import { logOf } from "./observe/log.ts";
+import { messageOf } from "./observe/message_of.ts";
 import { resolveConnectionOptions } from "./postgres/connection/connection_string.ts";
 import type { ConnectionOptions } from "./postgres/connection/connection_options.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
@@ -121,8 +122,4 @@ async function makeSink(
     problems.push(configuration.problemAt(path, messageOf(error)));
     return undefined;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { closingBrace } from "./flow_references.ts";
+import { messageOf } from "../observe/message_of.ts";
 
 /** What `${…}` may refer to. */
 export interface References {
@@ -101,5 +102,5 @@ export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.NotCapable) return "not allowed by --allow-read";
   if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

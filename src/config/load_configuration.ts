@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { messageOf } from "../observe/message_of.ts";
 import { Redaction } from "../observe/redaction.ts";
 import { checkSchema } from "./check_schema.ts";
 import { ConfigDocument } from "./config_document.ts";
@@ -110,7 +111,7 @@ function connectionMistakes(
     check(resolveSource(data, baseDirectory));
     return [];
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return [{
       path: "connectionString" in data ? [...path, "connectionString"] : path,
       message,

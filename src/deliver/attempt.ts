@@ -1,3 +1,4 @@
+import { messageOf } from "../observe/message_of.ts";
 import type { Batch, FailedEvent, Sink } from "../sink/sink.ts";
 import { SinkError } from "../sink/sink_error.ts";
 
@@ -29,7 +30,7 @@ export async function attempt(sink: Sink, batch: Batch, signal: AbortSignal): Pr
 /** Whatever else a sink throws may pass by itself, so it is retried. */
 export function asSinkError(error: unknown, action: "connect" | "deliver"): SinkError {
   if (error instanceof SinkError) return error;
-  const state = error instanceof Error ? error.message : String(error);
+  const state = messageOf(error);
   return new SinkError("retryable", `Cannot ${action}: ${state}`, { cause: error });
 }
 

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { messageOf } from "../observe/message_of.ts";
 import { structuredJson } from "../sink/encode.ts";
 import type { DeadLetter, DeadLetterStore } from "./dead_letter.ts";
 
@@ -57,7 +58,7 @@ export class DeadLetterFile implements DeadLetterStore {
   }
 
   #unwritable(error: unknown): Error {
-    const state = error instanceof Error ? error.message : String(error);
+    const state = messageOf(error);
     return new Error(`Cannot write dead letters to '${this.#path}': ${state}`, { cause: error });
   }
 }

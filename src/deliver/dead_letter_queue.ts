@@ -2,6 +2,7 @@ import type { Log } from "../observe/log.ts";
 import type { Clock } from "./clock.ts";
 import type { DeadLetter, DeadLetterStore } from "./dead_letter.ts";
 import { backoff, type RetrySettings } from "./retry_policy.ts";
+import { messageOf } from "../observe/message_of.ts";
 
 const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 const MOST_AT_ONCE = 1000;
@@ -104,7 +105,7 @@ export class DeadLetterQueue {
       await this.#store.write(entries.map((entry) => entry.letter));
     } catch (error) {
       this.#failures++;
-      this.#lastError = error instanceof Error ? error.message : String(error);
+      this.#lastError = messageOf(error);
       if (this.#failures === 1) {
         this.#since = this.#clock.now();
         this.#log.error("Cannot write dead letters: their events stay unsettled until it works", {

@@ -1,5 +1,6 @@
 import type { RouterEvent } from "../event/cloud_event.ts";
 import { type Log, logOf } from "../observe/log.ts";
+import { messageOf } from "../observe/message_of.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Target } from "../route/router.ts";
@@ -173,7 +174,7 @@ export class Dispatcher implements AsyncDisposable {
         this.#log.warn("Sink does not close: left behind", { sink: name });
       }
     } catch (error) {
-      const state = error instanceof Error ? error.message : String(error);
+      const state = messageOf(error);
       this.#log.warn("Sink failed to close", { sink: name, error: state });
     }
   }

@@ -1,3 +1,4 @@
+import { messageOf } from "./message_of.ts";
 import { Redaction } from "./redaction.ts";
 
 /** How a part of the router is doing: the replication stream, or one sink. */
@@ -55,7 +56,7 @@ export class Health {
     try {
       return this.#reported(part());
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = messageOf(error);
       const name = part.name || "unknown";
       return this.#reported({ name, ready: false, state: "unknown", since: Date.now(), detail });
     }

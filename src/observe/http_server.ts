@@ -1,5 +1,6 @@
 import type { Health } from "./health.ts";
 import { logOf } from "./log.ts";
+import { messageOf } from "./message_of.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** How long answers under way may take when the server stops, in milliseconds. */
@@ -103,5 +104,5 @@ function obstacle(error: unknown): string {
   if (error instanceof Deno.errors.AddrNotAvailable) return `this machine has no such address; ${remedy}`;
   if (error instanceof Deno.errors.PermissionDenied) return `permission denied; ${remedy}`;
   if (error instanceof Deno.errors.NotCapable) return "not allowed by --allow-net";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -7,6 +7,7 @@ import {
   type HostAddress,
   type SslMode,
 } from "./connection_options.ts";
+import { messageOf } from "../../observe/message_of.ts";
 
 /** What concerns TLS in `ConnectionOptions`. */
 export type TlsOptions = Pick<ConnectionOptions, "sslMode" | "sslRootCert" | "sslCert" | "sslKey">;
@@ -64,7 +65,7 @@ export async function startTls(
     await promise;
   } catch (error) {
     encrypted.destroy();
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`Cannot use TLS with ${formatAddress(address)}: ${reason}`, { cause: error });
   }
   encrypted.pause();

@@ -1,5 +1,6 @@
 import type { Log } from "../../observe/log.ts";
 import { reconnectDelay } from "./reconnect_delay.ts";
+import { messageOf } from "../../observe/message_of.ts";
 
 /** Says once that something is down, and once that it is up again, however often it has been tried in between. */
 export class Outage {
@@ -21,7 +22,7 @@ export class Outage {
   /** To be called at each failure; returns the milliseconds to wait before the next attempt. */
   failed(error: unknown): number {
     this.#failures++;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     if (this.#since === undefined) {
       this.#since = performance.now();
       this.#log.warn(`${this.#what} is down, and tried again until it is up: ${reason}`);
