@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { resolve } from "node:path";
+import { type AccessToken, ClientCredentials } from "../../src/sink/client_credentials.ts";
+import type { HttpClient } from "../../src/sink/http_client.ts";
 import { SinkError } from "../../src/sink/sink_error.ts";
-import { ClientCredentials } from "./client_credentials.ts";
 import type { WebhookAuth, WebhookOptions } from "./config.ts";
-import type { HttpClient } from "./http_client.ts";
 
 /** How requests prove who sends them. */
 export interface Credentials extends AsyncDisposable {
@@ -31,7 +31,7 @@ function fromAuth(auth: WebhookAuth, baseDirectory: string): Credentials {
     case "apiKey":
       return constant({ [auth.header.toLowerCase()]: auth.key });
     case "oauth2":
-      return new ClientCredentials(auth);
+      return new OAuthToken(new ClientCredentials(auth));
   }
   auth satisfies never;
 }
@@ -42,6 +42,33 @@ function constant(headers: Readonly<Record<string, string>>): Credentials {
     refused: () => false,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+/** A token from an authorization server. */
+class OAuthToken implements Credentials {
+  readonly #grant: ClientCredentials;
+  #latest: { readonly token: AccessToken; readonly headers: Readonly<Record<string, string>> } | undefined;
+
+  constructor(grant: ClientCredentials) {
+    this.#grant = grant;
+  }
+
+  async headers(http: HttpClient, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    const token = await this.#grant.token(http, signal);
+    if (this.#latest?.token !== token) {
+      this.#latest = { token, headers: { authorization: `Bearer ${token.value}` } };
+    }
+    return this.#latest.headers;
+  }
+
+  refused(headers: Readonly<Record<string, string>>): boolean {
+    if (this.#latest?.headers === headers) this.#grant.refused(this.#latest.token);
+    return true;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#grant[Symbol.asyncDispose]();
+  }
 }
 
 /** A bearer token that somebody else renews; read for each request, so that the new one counts at once. */

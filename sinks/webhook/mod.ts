@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
 import { STRUCTURED_JSON_TYPE, structuredJson } from "../../src/sink/encode.ts";
 import { httpBinaryHeaders } from "../../src/sink/encode_http.ts";
+import { type Answer, outcomeOf, retryAfterMs } from "../../src/sink/http_answer.ts";
+import { HttpClient } from "../../src/sink/http_client.ts";
 import type { Batch, CloudEvent, CreateSink, FailedEvent, Sink } from "../../src/sink/sink.ts";
 import { SinkError } from "../../src/sink/sink_error.ts";
 import { USER_AGENT } from "../../src/sink/user_agent.ts";
-import { type Answer, outcomeOf, retryAfterMs } from "./answer.ts";
 import type { WebhookOptions } from "./config.ts";
 import { type Credentials, credentialsOf } from "./credentials.ts";
-import { HttpClient } from "./http_client.ts";
 
 export const createSink: CreateSink<WebhookOptions> = (options, context) =>
   new WebhookSink(options, context.baseDirectory);

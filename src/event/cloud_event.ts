@@ -24,6 +24,8 @@ export interface CloudEvent {
   readonly sequence?: string;
   /** Extension: W3C trace context. */
   readonly traceparent?: string;
+  /** Extension: it tells what was there already, not that something changed. */
+  readonly snapshot?: true;
   /** JSON text. */
   readonly data: string;
 }

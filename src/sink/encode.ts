@@ -5,7 +5,7 @@ export const STRUCTURED_JSON_TYPE = "application/cloudevents+json; charset=utf-8
 
 /**
  * An event's CloudEvents attributes in the order in which they are written, without `specversion`, which is always
- * "1.0", and `datacontenttype`, which some bindings write elsewhere.
+ * "1.0", and `datacontenttype`, which some bindings write elsewhere. All are strings but `snapshot`, which is `true`.
  */
 export const ATTRIBUTES = [
   "id",
@@ -17,6 +17,7 @@ export const ATTRIBUTES = [
   "partitionkey",
   "sequence",
   "traceparent",
+  "snapshot",
 ] as const satisfies readonly (keyof CloudEvent)[];
 
 /**
@@ -35,6 +36,7 @@ export function structuredJson(event: CloudEvent): string {
   if (event.partitionkey) json += ',"partitionkey":' + JSON.stringify(event.partitionkey);
   if (event.sequence) json += ',"sequence":' + JSON.stringify(event.sequence);
   if (event.traceparent) json += ',"traceparent":' + JSON.stringify(event.traceparent);
+  if (event.snapshot) json += ',"snapshot":true';
   return json + ',"data":' + onOneLine(event.data) + "}";
 }
 

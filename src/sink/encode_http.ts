@@ -9,7 +9,7 @@ export function httpBinaryHeaders(event: CloudEvent): Record<string, string> {
   const headers: Record<string, string> = { "content-type": event.datacontenttype, "ce-specversion": "1.0" };
   for (const name of ATTRIBUTES) {
     const value = event[name];
-    if (value) headers[`ce-${name}`] = percentEncode(value);
+    if (value) headers[`ce-${name}`] = percentEncode(String(value));
   }
   return headers;
 }

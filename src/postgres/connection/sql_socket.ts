@@ -83,7 +83,7 @@ export class SqlSocket extends Duplex {
     }
     const { peer, socket, greeting } = await this.#open(this.#abandoned.signal);
     this.#peer = peer;
-    socket.on("data", (chunk) => this.#receive(socket, chunk));
+    socket.on("data", (chunk: Buffer) => this.#receive(socket, chunk));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("the connection was closed")));
     this.#socket = socket;

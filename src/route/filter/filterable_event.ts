@@ -9,6 +9,8 @@ export interface FilterableEvent {
   readonly body: JsonText | undefined;
 }
 
+const TRUE = JsonText.parse("true");
+
 /** An event that is about to be routed. Its body is read when a filter first asks for it, and once. */
 export class UnsentEvent implements FilterableEvent {
   readonly #event: CloudEvent;
@@ -18,7 +20,7 @@ export class UnsentEvent implements FilterableEvent {
     this.#event = event;
   }
 
-  attribute(name: string): string | undefined {
+  attribute(name: string): string | JsonText | undefined {
     const event = this.#event;
     // First those that routes ask for most; a look-up by name costs more.
     switch (name) {
@@ -30,6 +32,8 @@ export class UnsentEvent implements FilterableEvent {
         return event.source;
       case "specversion":
         return "1.0";
+      case "snapshot":
+        return event.snapshot && TRUE;
       default: {
         const value: unknown = event[name as keyof CloudEvent];
         return typeof value === "string" ? value : undefined;

@@ -1,5 +1,5 @@
-import { SinkError } from "../../src/sink/sink_error.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer } from "./http_answer.ts";
+import { SinkError } from "./sink_error.ts";
 
 export interface HttpClientOptions {
   /** For a whole request, milliseconds. */

@@ -1,4 +1,4 @@
-import type { SinkErrorKind } from "../../src/sink/sink_error.ts";
+import type { SinkErrorKind } from "./sink_error.ts";
 
 /** What came back for a request; its body is read and dropped. */
 export interface Answer {

@@ -7,18 +7,25 @@ import {
   processClientCredentialsResponse,
   type TokenEndpointResponse,
 } from "oauth4webapi";
-import { abortable } from "../../src/sink/abortable.ts";
-import { SinkError } from "../../src/sink/sink_error.ts";
-import { outcomeOf, retryAfterMs } from "./answer.ts";
-import type { WebhookAuth } from "./config.ts";
-import type { Credentials } from "./credentials.ts";
+import { abortable } from "./abortable.ts";
+import { outcomeOf, retryAfterMs } from "./http_answer.ts";
 import type { BoundFetch, HttpClient } from "./http_client.ts";
+import { SinkError } from "./sink_error.ts";
 
-export type ClientCredentialsOptions = Extract<WebhookAuth, { type: "oauth2" }>;
+export interface ClientCredentialsOptions {
+  /** The authorization server's token endpoint. */
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** How the secret is sent: in the Authorization header or in the form. */
+  readonly clientAuthentication: "basic" | "post";
+  readonly scope?: string;
+  readonly audience?: string;
+}
 
-interface Token {
-  readonly headers: Readonly<Record<string, string>>;
-  /** As of `performance.now()`. */
+export interface AccessToken {
+  readonly value: string;
+  /** As of `performance.now()`; Infinity for one that never ends. */
   readonly renewAt: number;
 }
 
@@ -29,24 +36,25 @@ const RENEW_BEFORE_MS = 60_000;
  * OAuth 2.0 client credentials (RFC 6749, section 4.4). A token serves all requests until it nears its end or is
  * refused; requests that need a new one wait for the same.
  */
-export class ClientCredentials implements Credentials {
+export class ClientCredentials implements AsyncDisposable {
   readonly #options: ClientCredentialsOptions;
   readonly #url: URL;
   readonly #disposed = new AbortController();
-  #token: Token | undefined;
-  #renewal: Promise<Token> | undefined;
+  #token: AccessToken | undefined;
+  #renewal: Promise<AccessToken> | undefined;
 
   constructor(options: ClientCredentialsOptions) {
     this.#options = options;
     this.#url = new URL(options.tokenUrl);
   }
 
-  async headers(http: HttpClient, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
-    if (this.#token && performance.now() < this.#token.renewAt) return this.#token.headers;
+  /** A token that is good for a while; throws a `SinkError` when there is none to be had. */
+  async token(http: HttpClient, signal: AbortSignal): Promise<AccessToken> {
+    if (this.#token && performance.now() < this.#token.renewAt) return this.#token;
     // Under its own signal: the end of one request must not fail the others that wait for the same token.
     this.#renewal ??= this.#renew(http).finally(() => this.#renewal = undefined);
     try {
-      return (await abortable(this.#renewal, signal)).headers;
+      return await abortable(this.#renewal, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
       throw new SinkError("retryable", `Cannot get a token from ${this.#url.origin}: stopped`, {
@@ -55,9 +63,9 @@ export class ClientCredentials implements Credentials {
     }
   }
 
-  refused(headers: Readonly<Record<string, string>>): boolean {
-    if (this.#token?.headers === headers) this.#token = undefined;
-    return true;
+  /** To be told that a far end refused a token before its time; the next one asked for is new. */
+  refused(token: AccessToken): void {
+    if (this.#token === token) this.#token = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,12 +73,12 @@ export class ClientCredentials implements Credentials {
     await this.#renewal?.catch(() => {});
   }
 
-  #renew(http: HttpClient): Promise<Token> {
+  #renew(http: HttpClient): Promise<AccessToken> {
     return http.exchange(this.#url, this.#disposed.signal, async (fetch) => {
       const answer = await this.#request(fetch);
       const lifetime = (answer.expires_in ?? Infinity) * 1000;
       this.#token = {
-        headers: { authorization: `Bearer ${answer.access_token}` },
+        value: answer.access_token,
         renewAt: performance.now() + Math.max(lifetime - RENEW_BEFORE_MS, lifetime * 0.75),
       };
       return this.#token;
