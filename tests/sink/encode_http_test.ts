@@ -15,7 +15,7 @@ const EVENT: CloudEvent = {
 };
 
 Deno.test("httpBinaryHeaders() has each attribute in its header, and the content type in none of them", () => {
-  assert.deepEqual(httpBinaryHeaders({ ...EVENT, sequence: "0A", dataschema: "dtmi:x;1" }), {
+  assert.deepEqual(httpBinaryHeaders({ ...EVENT, sequence: "0A", dataschema: "dtmi:x;1", snapshot: true }), {
     "content-type": "application/json",
     "ce-specversion": "1.0",
     "ce-id": EVENT.id,
@@ -26,6 +26,7 @@ Deno.test("httpBinaryHeaders() has each attribute in its header, and the content
     "ce-dataschema": "dtmi:x;1",
     "ce-partitionkey": "myTwinId",
     "ce-sequence": "0A",
+    "ce-snapshot": "true",
   });
 });
 

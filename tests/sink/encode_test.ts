@@ -31,11 +31,14 @@ Deno.test("structuredJson() writes optional attributes when they have a value, a
     dataschema: "dtmi:x;1",
     sequence: "00000000016B3748",
     traceparent: "00-ab-cd-01",
+    snapshot: true as const,
   };
   const parsed = JSON.parse(structuredJson(full));
   assert.equal(parsed.dataschema, "dtmi:x;1");
   assert.equal(parsed.sequence, "00000000016B3748");
   assert.equal(parsed.traceparent, "00-ab-cd-01");
+  assert.equal(parsed.snapshot, true);
+  assert.equal("snapshot" in JSON.parse(structuredJson(MINIMAL)), false);
 
   const empty = JSON.parse(structuredJson({ ...full, subject: "", dataschema: "", traceparent: "" }));
   for (const name of ["subject", "dataschema", "traceparent"]) assert.equal(name in empty, false, name);

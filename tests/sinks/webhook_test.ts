@@ -49,7 +49,7 @@ class WebhookFarEnd implements FarEnd {
     const event = structured
       ? readStructuredEvent(request.body)
       : readHttpBinaryEvent(request.headers, request.body);
-    switch (this.#refused.get(event.attributes.id ?? "")) {
+    switch (this.#refused.get(event.attributes.id)) {
       case "retryable":
         return 503;
       case "rejected":

@@ -12,6 +12,16 @@ export function hardEvents(): [string, CloudEvent][] {
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
       }),
     ],
+    [
+      "an attribute that is no string, and strings that look like it",
+      cloudEvent(10, {
+        subject: "true",
+        partitionkey: "1",
+        dataschema: "dtmi:example:Room;1",
+        snapshot: true,
+        data: '{"snapshot":"true"}',
+      }),
+    ],
     ["an empty attribute", cloudEvent(3, { subject: "", sequence: "" })],
     [
       "numbers beyond what a double holds",

@@ -4,16 +4,24 @@ import { type CloudEvent as PackageEvent, HTTP } from "cloudevents";
 /** An event as it arrived, read by the `cloudevents` package, which had no part in sending it. */
 export interface ReceivedEvent {
   /** Every attribute, extensions included, by name. */
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly attributes: ReceivedAttributes;
   /** The body's text, as it arrived. */
   readonly data: string;
+}
+
+/** Of their CloudEvents types: strings, but for `snapshot`, which is a Boolean. */
+export interface ReceivedAttributes {
+  readonly id: string;
+  readonly partitionkey?: string;
+  readonly snapshot?: boolean;
+  readonly [name: string]: string | boolean | undefined;
 }
 
 /** Reads an event in the JSON format. */
 export function readStructuredEvent(text: string): ReceivedEvent {
   const headers = { "content-type": "application/cloudevents+json; charset=utf-8" };
   const event = asOneEvent(HTTP.toEvent({ headers, body: text }));
-  // All attributes are strings, in which quotes are escaped: the first such mark is the member itself.
+  // Inside a string quotes are escaped: the first such mark is the member itself.
   const mark = text.indexOf(',"data":');
   assert(mark > 0 && text.endsWith("}"), `no data in ${text}`);
   return { attributes: attributesOf(event, JSON.parse(text)), data: text.slice(mark + 8, -1) };
@@ -31,25 +39,37 @@ export function readHttpBinaryEvent(headers: ReadonlyMap<string, string>, body: 
   for (const [name, value] of Object.entries(decoded)) {
     if (name.startsWith("ce-")) written[name.slice(3)] = value;
   }
-  return { attributes: attributesOf(event, written), data: body };
+  return { attributes: attributesOf({ ...event, ...typed(event) }, written), data: body };
+}
+
+/**
+ * Headers are texts; who reads them knows the type of each extension, of which one is not String.
+ * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system
+ */
+export function typed({ snapshot }: Readonly<Record<string, unknown>>): { snapshot?: boolean } {
+  if (snapshot === undefined) return {};
+  assert(snapshot === "true" || snapshot === "false", `no Boolean: ${snapshot}`);
+  return { snapshot: snapshot === "true" };
 }
 
 /** What the package understood, but for `time`, which it cuts to milliseconds: that is taken as written. */
 function attributesOf(
-  event: PackageEvent<unknown>,
-  written: Record<string, unknown>,
-): Record<string, string> {
-  event.validate();
+  event: Readonly<Record<string, unknown>>,
+  written: Readonly<Record<string, unknown>>,
+): ReceivedAttributes {
   assert.equal(Date.parse(String(event.time)), Date.parse(String(written.time)));
-  const attributes: Record<string, string> = {};
-  for (const [name, value] of Object.entries(event)) {
+  const attributes: Record<string, string | boolean> = {};
+  for (const [name, value] of Object.entries({ ...event, time: written.time })) {
     if (name === "data" || value === undefined) continue;
-    attributes[name] = name === "time" ? String(written.time) : String(value);
+    assert.equal(typeof value, name === "snapshot" ? "boolean" : "string", name);
+    attributes[name] = value as string | boolean;
   }
-  return attributes;
+  return attributes as unknown as ReceivedAttributes;
 }
 
 function asOneEvent(parsed: ReturnType<typeof HTTP.toEvent<unknown>>): PackageEvent<unknown> {
   assert(!Array.isArray(parsed), "a batch instead of an event");
-  return parsed as PackageEvent<unknown>;
+  const event = parsed as PackageEvent<unknown>;
+  event.validate();
+  return event;
 }

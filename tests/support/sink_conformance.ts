@@ -206,12 +206,12 @@ export function assertArrived(received: readonly ReceivedEvent[], sent: Batch): 
     return ids;
   };
   assert.deepEqual(
-    byKey(received.map(({ attributes: { partitionkey = "", id = "" } }) => ({ key: partitionkey, id }))),
+    byKey(received.map(({ attributes: { partitionkey = "", id } }) => ({ key: partitionkey, id }))),
     byKey(sent.map(({ partitionkey, id }) => ({ key: partitionkey, id }))),
   );
   const sentById = new Map(sent.map((event) => [event.id, event]));
   for (const { attributes, data } of received) {
-    const { data: expectedData, ...expected } = sentById.get(attributes.id ?? "") ?? cloudEvent(-1);
+    const { data: expectedData, ...expected } = sentById.get(attributes.id) ?? cloudEvent(-1);
     const present = Object.entries(expected).filter(([, value]) => value !== "");
     assert.deepEqual(attributes, { specversion: "1.0", ...Object.fromEntries(present) });
     assert.equal(data, expectedData);
