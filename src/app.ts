@@ -125,8 +125,8 @@ async function* toEvents(
   for await (const changes of batches) {
     const items: (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[] = [];
     for (const change of changes) {
-      if (change.kind === "change" || change.kind === "gap") {
-        if (needsModels) models.follow(change);
+      if (change.kind === "change" || change.kind === "gap" || change.kind === "telemetry") {
+        if (needsModels && change.kind !== "telemetry") models.follow(change);
         router?.route(change, items);
         continue;
       }

@@ -92,8 +92,7 @@ function readFilter(
   }
 }
 
-function whatIsMissingFor({ eventFormat, typeMappings }: RouteConfiguration): string | undefined {
-  if (eventFormat === "Telemetry") return `this version has no events of the format ${eventFormat}`;
+function whatIsMissingFor({ typeMappings }: RouteConfiguration): string | undefined {
   if (typeMappings !== undefined) return "this version has no type mappings";
   return undefined;
 }

@@ -9,7 +9,7 @@ export type EventFormat = "EventNotification" | "DataHistory" | "Telemetry";
  * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
  */
 export interface CloudEvent {
-  /** UUID version 8, the same whenever the change is delivered again. */
+  /** The same whenever the change is delivered again: a UUID version 8; of telemetry, whatever its sender gave it. */
   readonly id: string;
   readonly type: string;
   readonly source: string;
@@ -34,7 +34,8 @@ export interface CloudEvent {
 export interface RouterEvent {
   readonly event: CloudEvent;
   readonly format: EventFormat;
-  readonly position: Position;
+  /** Undefined for what did not come in the stream. */
+  readonly position: Position | undefined;
   /** Milliseconds since 1970, for latencies. */
   readonly committedAt: number;
 }

@@ -1,13 +1,14 @@
-import type { Transaction } from "../postgres/row_change.ts";
+import type { Position, Transaction } from "../postgres/row_change.ts";
 import { Models } from "../twin/models.ts";
-import type { Gap, TwinChange } from "../twin/twin_change.ts";
-import type { EventFormat, RouterEvent } from "./cloud_event.ts";
+import type { Gap, Telemetry, TwinChange } from "../twin/twin_change.ts";
+import type { CloudEvent, EventFormat, RouterEvent } from "./cloud_event.ts";
 import { CommitStamp } from "./commit_stamp.ts";
 import { dataHistoryOf } from "./data_history.ts";
 import { eventSourceOf } from "./event_source.ts";
 import { EVENT_TYPES, type EventTypeKey } from "./event_types.ts";
 import { gapData } from "./gap_data.ts";
 import { notificationsOf } from "./notification.ts";
+import { telemetryOf } from "./telemetry.ts";
 
 /** What a route can ask of its events beside their format. */
 export interface EventOptions {
@@ -20,6 +21,8 @@ export interface EventBody {
   readonly type: EventTypeKey;
   /** JSON text. */
   readonly data: string;
+  /** What it does not share with all events of its change. */
+  readonly attributes?: Partial<Pick<CloudEvent, "id" | "source" | "time" | "dataschema">>;
 }
 
 /** What bodies say that is not in the change itself. */
@@ -33,18 +36,21 @@ export interface EventFacts {
   readonly trackLastUpdatedBy: boolean;
 }
 
+/** What events are made of. */
+export type Happening = TwinChange | Gap | Telemetry;
+
 /** The events of a change in one format, in order; none if it has nothing to say. */
 export type EventBodies = (
-  item: TwinChange | Gap,
+  item: Happening,
   options: EventOptions,
   facts: EventFacts,
 ) => readonly EventBody[];
 
 /** Every format is a module, and a line here. */
 const FORMATS: Readonly<Record<EventFormat, EventBodies>> = {
-  EventNotification: notificationsOf,
-  DataHistory: dataHistoryOf,
-  Telemetry: () => [],
+  EventNotification: (item, options) => item.kind === "telemetry" ? [] : notificationsOf(item, options),
+  DataHistory: (item, options, facts) => item.kind === "telemetry" ? [] : dataHistoryOf(item, options, facts),
+  Telemetry: (item, _options, facts) => item.kind === "telemetry" ? telemetryOf(item, facts) : [],
 };
 
 export interface EventFactoryOptions {
@@ -81,7 +87,7 @@ export class EventFactory {
   }
 
   eventsOf(
-    item: TwinChange | Gap,
+    item: Happening,
     format: EventFormat,
     options: EventOptions = NO_OPTIONS,
   ): readonly RouterEvent[] {
@@ -97,23 +103,26 @@ export class EventFactory {
       }),
     );
     if (bodies.length === 0) return NO_EVENTS;
+    const { position } = item;
+    const traceparent = item.kind === "gap" ? undefined : item.traceparent;
     const subject = copied(subjectOf(item));
     const partitionkey = copied(this.#partitionKeyOf(item));
-    return bodies.map(({ type, data }, index): RouterEvent => ({
+    return bodies.map(({ type, data, attributes }, index): RouterEvent => ({
       event: {
-        id: stamp.id(item.position, format, item.part + index),
+        id: stamp.id(position ?? NOWHERE, format, item.part + index),
         type: EVENT_TYPES[type],
         source,
         subject,
         time: stamp.time,
         datacontenttype: "application/json",
         partitionkey,
-        sequence: stamp.sequence(item.position, item.part + index),
-        ...(item.kind === "change" && item.traceparent !== undefined && { traceparent: item.traceparent }),
+        ...(position && { sequence: stamp.sequence(position, item.part + index) }),
+        ...(traceparent !== undefined && { traceparent }),
         data,
+        ...attributes,
       },
       format,
-      position: item.position,
+      position,
       committedAt: stamp.committedAt,
     }));
   }
@@ -133,26 +142,35 @@ export class EventFactory {
     return source;
   }
 
-  #partitionKeyOf(item: TwinChange | Gap): string {
+  #partitionKeyOf(item: Happening): string {
     if (item.kind === "gap") return item.graph;
-    const key = item.entity === "relationship" ? item.sourceId : item.id;
+    const key = item.kind === "telemetry"
+      ? item.twinId
+      : item.entity === "relationship"
+      ? item.sourceId
+      : item.id;
     return this.#options.severalGraphs ? `${item.graph}/${key}` : key;
   }
 }
 
 const NO_OPTIONS: EventOptions = { includeMetadata: false };
 const NO_EVENTS: readonly RouterEvent[] = [];
+/** Of what has none. */
+const NOWHERE: Position = { commitLsn: 0n, ordinal: 0 };
 
 /** Of more events than can be numbered, the last is a gap that says how many are missing. */
-function numbered(item: TwinChange | Gap, bodies: readonly EventBody[]): readonly EventBody[] {
+function numbered(item: Happening, bodies: readonly EventBody[]): readonly EventBody[] {
   const room = MOST_EVENTS - item.part;
   if (bodies.length <= room) return bodies;
   const kept = bodies.slice(0, room - 1);
   return [...kept, { type: "Gap", data: gapData(item, "too_many_events", bodies.length - kept.length) }];
 }
 
-function subjectOf(item: TwinChange | Gap): string {
+function subjectOf(item: Happening): string {
   if (item.kind === "gap") return item.label;
+  if (item.kind === "telemetry") {
+    return item.component === undefined ? item.twinId : `${item.twinId}/components/${item.component}`;
+  }
   return item.entity === "relationship" ? `${item.sourceId}/relationships/${item.id}` : item.id;
 }
 

@@ -19,6 +19,20 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly telemetry = new Counter({
+    name: "twinrouter_telemetry_total",
+    help: "Telemetry of followed graphs that was read, by the way it came (message, notify)",
+    labelNames: ["way"] as const,
+    registers: [this.registry],
+  });
+
+  readonly ignoredTelemetry = new Counter({
+    name: "twinrouter_ignored_telemetry_total",
+    help: "Telemetry that makes no event, by reason",
+    labelNames: ["reason"] as const,
+    registers: [this.registry],
+  });
+
   readonly events = new Counter({
     name: "twinrouter_events_total",
     help: "Events settled, by type, sink and result (delivered, dead_lettered)",

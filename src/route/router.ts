@@ -1,6 +1,5 @@
 import type { EventFormat, RouterEvent } from "../event/cloud_event.ts";
-import type { EventFactory, EventOptions } from "../event/event_factory.ts";
-import type { Gap, TwinChange } from "../twin/twin_change.ts";
+import type { EventFactory, EventOptions, Happening } from "../event/event_factory.ts";
 import type { Filter } from "./filter/filter.ts";
 import { UnsentEvent } from "./filter/filterable_event.ts";
 import { type ModelHierarchy, noHierarchy } from "./filter/model_hierarchy.ts";
@@ -100,7 +99,7 @@ export class Router {
   }
 
   /** Appends to `out` the events that somebody gets, in order. */
-  route(change: TwinChange | Gap, out: { push(event: RoutedEvent): unknown }): void {
+  route(change: Happening, out: { push(event: RoutedEvent): unknown }): void {
     const drafts = this.#renderings.map(({ format, options }) =>
       this.#factory.eventsOf(change, format, options).map((event) => this.#draft(event))
     );

@@ -1,3 +1,4 @@
+import { isWorthTelling } from "../observe/is_worth_telling.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { formatLsn } from "../postgres/lsn.ts";
@@ -64,7 +65,7 @@ export class IgnoredRows {
     const place = label ? `${label.graph}.${label.name}` : "";
     const times = (this.#times.get(`${reason} ${place}`) ?? 0) + 1;
     this.#times.set(`${reason} ${place}`, times);
-    if (times > 1 && (told.once || !/^10+$/.test(`${times}`))) return;
+    if (told.once ? times > 1 : !isWorthTelling(times)) return;
     this.#log.warn(told.message, {
       ...(label && { graph: label.graph, label: label.name }),
       commitLsn: formatLsn(transaction.commitLsn),

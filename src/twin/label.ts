@@ -27,6 +27,11 @@ export class Labels {
     this.#graphs = graphs && new Set(graphs);
   }
 
+  /** Whether a graph of this name would be wanted. */
+  wantsGraph(graph: string): boolean {
+    return this.#graphs?.has(graph) ?? true;
+  }
+
   of(relation: Relation): Label | NotALabel {
     let label = this.#known.get(relation);
     if (label === undefined) this.#known.set(relation, label = this.#recognise(relation));
@@ -42,7 +47,7 @@ export class Labels {
     const idColumn = columnOf(relation, "id", "graphid");
     const propertiesColumn = columnOf(relation, "properties", "agtype");
     if (idColumn < 0 || propertiesColumn < 0) return "other_table";
-    if (this.#graphs && !this.#graphs.has(relation.namespace)) return "other_graph";
+    if (!this.wantsGraph(relation.namespace)) return "other_graph";
     const isEdge = columnOf(relation, "start_id", "graphid") >= 0 &&
       columnOf(relation, "end_id", "graphid") >= 0;
     return {

@@ -41,6 +41,17 @@ export class RunMerger {
     for (const stub of this.#stubs.takeAll(oid)) this.#onDone(stub);
   }
 
+  /** Completes what has a partition key, because something else of that key comes next. */
+  finishKey(graph: string, key: string): void {
+    const newest = this.#newest;
+    if (newest?.label.graph === graph && hasKey(newest, key)) {
+      this.#newest = undefined;
+      this.#onDone(newest);
+    }
+    const stub = this.#stubs.takeByKey(graph, key);
+    if (stub) this.#onDone(stub);
+  }
+
   /** Completes everything. */
   finish(): void {
     this.#finishNewest();
@@ -74,4 +85,8 @@ export class RunMerger {
     const stub = key === undefined ? undefined : this.#stubs.takeByKey(this.#newest.label.graph, key);
     if (stub) this.#onDone(stub);
   }
+}
+
+function hasKey({ before, after }: RowRun, key: string): boolean {
+  return [before, after].some((state) => state?.identity && keyOf(state.identity) === key);
 }

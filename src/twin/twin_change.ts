@@ -1,6 +1,7 @@
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Position, Transaction } from "../postgres/row_change.ts";
 import type { JsonText } from "./json_text.ts";
+import type { TelemetryPayload } from "./telemetry_payload.ts";
 
 /**
  * What happened to one twin, relationship or model in one committed transaction: a run of adjacent changes of one
@@ -47,9 +48,22 @@ export interface Gap {
   readonly label: string;
 }
 
+/** What somebody measured and says of a twin. It changes nothing in the graph, and the twin may not even be there. */
+export type Telemetry = TelemetryPayload & {
+  readonly kind: "telemetry";
+  /** That it was sent in; of telemetry outside of any transaction one of its own, which commits when it arrives. */
+  readonly transaction: Transaction;
+  /** Undefined for what did not come in the stream. */
+  readonly position: Position | undefined;
+  readonly part: 0;
+  /** As a `TwinChange`'s. */
+  readonly traceparent?: string;
+};
+
 /** What the twin stage gives, in commit order. */
 export type TwinItem =
   | TwinChange
   | Gap
+  | Telemetry
   /** All before it may be confirmed as `lsn`. */
   | { readonly kind: "settle"; readonly lsn: Lsn };

@@ -1,13 +1,17 @@
 import { type Log, logOf } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { formatLsn } from "../postgres/lsn.ts";
 import type { Relation, Replicated, RowChange, Transaction } from "../postgres/row_change.ts";
 import type { LogicalMessage } from "../postgres/wal_message.ts";
 import { IgnoredRows } from "./ignored_rows.ts";
+import { IgnoredTelemetry } from "./ignored_telemetry.ts";
+import { instantTransaction } from "./instant_transaction.ts";
 import { Labels } from "./label.ts";
 import { readRow } from "./row_reader.ts";
 import type { RowRun } from "./row_run.ts";
 import { changesOf } from "./run_changes.ts";
 import { RunMerger } from "./run_merger.ts";
+import { readTelemetry, TELEMETRY } from "./telemetry_payload.ts";
 import { TRACEPARENT_PREFIX, traceparentIn } from "./trace_parent.ts";
 import type { TwinItem } from "./twin_change.ts";
 
@@ -18,6 +22,8 @@ export interface TwinChangesOptions {
   /** A transaction made graphs or labels; called once for each that did, while it is read. */
   readonly onCatalogChange?: () => void;
   readonly log?: Log;
+  /** Milliseconds since 1970, for what has no commit time. */
+  readonly now?: () => number;
 }
 
 /**
@@ -28,6 +34,8 @@ export class TwinChanges {
   readonly #labels: Labels;
   readonly #metrics: Metrics;
   readonly #ignored: IgnoredRows;
+  readonly #ignoredTelemetry: IgnoredTelemetry;
+  readonly #now: () => number;
   readonly #onCatalogChange: () => void;
   readonly #merger = new RunMerger((run) => this.#emit(run));
   /** Where the item that is being taken puts what it completes. */
@@ -35,11 +43,19 @@ export class TwinChanges {
   #transaction: Transaction | undefined;
   #traceparent: string | undefined;
   #catalogChanged = false;
+  /** What takes the messages of a prefix; those of all others pass by. */
+  readonly #readers: ReadonlyMap<string, (message: LogicalMessage, ordinal: number) => void> = new Map([
+    [TRACEPARENT_PREFIX, this.#traceparentMessage.bind(this)],
+    [TELEMETRY, this.#telemetryMessage.bind(this)],
+  ]);
 
-  constructor({ metrics, graphs, onCatalogChange = () => {}, log = logOf("twin") }: TwinChangesOptions) {
+  constructor(options: TwinChangesOptions) {
+    const { metrics, graphs, onCatalogChange = () => {}, log = logOf("twin"), now = Date.now } = options;
     this.#labels = new Labels(graphs);
     this.#metrics = metrics;
     this.#ignored = new IgnoredRows(metrics, log);
+    this.#ignoredTelemetry = new IgnoredTelemetry(metrics, log);
+    this.#now = now;
     this.#onCatalogChange = onCatalogChange;
   }
 
@@ -59,7 +75,7 @@ export class TwinChanges {
         this.#truncate(item.relations, item.ordinal);
         break;
       case "message":
-        this.#message(item.message, item.ordinal);
+        this.#readers.get(item.message.prefix)?.(item.message, item.ordinal);
         break;
       case "settle":
         if (item.endsTransaction) this.#merger.finish();
@@ -116,11 +132,32 @@ export class TwinChanges {
     }
   }
 
-  #message(message: LogicalMessage, ordinal: number): void {
-    if (!message.transactional || message.prefix !== TRACEPARENT_PREFIX) return;
+  #traceparentMessage(message: LogicalMessage, ordinal: number): void {
+    if (!message.transactional) return;
     const traceparent = traceparentIn(message);
     if (traceparent === undefined) this.#ignored.add("bad_traceparent", this.#current, ordinal);
     else this.#traceparent = traceparent;
+  }
+
+  #telemetryMessage({ content, lsn, transactional }: LogicalMessage, ordinal: number): void {
+    const payload = readTelemetry(content);
+    if ("fault" in payload) return this.#ignoredTelemetry.add(payload, { lsn: formatLsn(lsn) });
+    const { graph, twinId } = payload;
+    if (!this.#labels.wantsGraph(graph)) return this.#ignoredTelemetry.addForeign();
+    this.#metrics.telemetry.inc({ way: "message" });
+    // Where its record ends, another may begin, and be the commit of a transaction: its last byte is its own alone.
+    const transaction = transactional ? this.#current : instantTransaction(this.#now(), lsn - 1n);
+    const position = { commitLsn: transaction.commitLsn, ordinal };
+    const traceparent = transactional ? this.#traceparent : undefined;
+    this.#merger.finishKey(graph, twinId);
+    this.#out.push({
+      kind: "telemetry",
+      ...payload,
+      transaction,
+      position,
+      part: 0,
+      ...(traceparent !== undefined && { traceparent }),
+    });
   }
 
   #emit(run: RowRun): void {

@@ -14,16 +14,30 @@ interface Outcome extends TwinOutcome {
 
 async function outcomeOf(name: CaptureName): Promise<Outcome> {
   const outcome = await twinOutcome(new ReplicationDecoder().decode(readCapture(name)));
-  const factory = new EventFactory({
+  const events = outcome.items.flatMap((item) =>
+    item.kind === "settle" ? [] : factory().eventsOf(item, "EventNotification").map(({ event }) => event)
+  );
+  return { ...outcome, events };
+}
+
+function factory(): EventFactory {
+  return new EventFactory({
     source: "postgresql://localhost/twins/{graph}",
     systemIdentifier: "7412345678901234567",
     database: "twins",
     severalGraphs: false,
   });
-  const events = outcome.items.flatMap((item) =>
-    item.kind === "settle" ? [] : factory.eventsOf(item, "EventNotification").map(({ event }) => event)
+}
+
+/** The same capture's telemetry; what is outside of any transaction arrives at noon. */
+async function telemetryOf(name: CaptureName): Promise<CloudEvent[]> {
+  const noon = Date.UTC(2026, 0, 1, 12);
+  const { items } = await twinOutcome(new ReplicationDecoder().decode(readCapture(name)), {
+    now: () => noon,
+  });
+  return items.flatMap((item) =>
+    item.kind === "settle" ? [] : factory().eventsOf(item, "Telemetry").map(({ event }) => event)
   );
-  return { ...outcome, events };
 }
 
 /** `Twin.Create room-a {…}`, as the body is written. */
@@ -214,6 +228,33 @@ Deno.test("messages: rows and messages of others pass by", async () => {
   assert.equal(readEventId(outcome.events[0]?.id ?? "")?.ordinal, 1);
   assert.deepEqual(outcome.ignored, { other_table: 5 });
   assert.deepEqual(outcome.log, []);
+});
+
+Deno.test("messages: telemetry outside of a transaction and inside of one", async () => {
+  const shared = {
+    type: "Konnektr.DigitalTwins.Telemetry",
+    source: "postgresql://localhost/twins/digitaltwins/digitaltwins/room-b",
+    datacontenttype: "application/json",
+    partitionkey: "room-b",
+  };
+  assert.deepEqual(await telemetryOf("messages"), [
+    {
+      ...shared,
+      id: "m-1",
+      subject: "room-b",
+      time: "2026-01-01T12:00:00.000000Z",
+      sequence: "0000000001f69b67-00000000-0000",
+      data: '{"temperature":23.5}',
+    },
+    {
+      ...shared,
+      id: "m-2",
+      subject: "room-b/components/thermostat",
+      time: "2026-11-23T01:34:01.569918Z",
+      sequence: "0000000001f69de8-00000000-0000",
+      data: '{"temperature":23.75}',
+    },
+  ]);
 });
 
 Deno.test("streamed: only what was committed", async () => {

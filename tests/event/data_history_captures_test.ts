@@ -21,7 +21,7 @@ async function eventsOf(name: CaptureName, trackLastUpdatedBy = false) {
   });
   return items.flatMap((item) => {
     if (item.kind === "settle") return [];
-    models.follow(item);
+    if (item.kind !== "telemetry") models.follow(item);
     return factory.eventsOf(item, "DataHistory").map(({ event }) => event);
   });
 }

@@ -41,6 +41,8 @@ export function describeTwinItems(items: readonly TwinItem[]): string[] {
         return "settle";
       case "gap":
         return `gap ${item.label} @${item.position.ordinal}.${item.part}`;
+      case "telemetry":
+        return `telemetry ${item.twinId} @${item.position?.ordinal} ${compact(item.body)}`;
       case "change":
         return `${item.action} ${item.entity} ${subjectOf(item)} @${item.position.ordinal}` +
           `${item.part === 1 ? ".1" : ""} ${bodyOf(item)}`;

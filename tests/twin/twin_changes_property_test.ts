@@ -7,6 +7,7 @@ import {
   contains,
   deleted,
   inserted,
+  message,
   type Step,
   transaction,
   Twin,
@@ -67,6 +68,13 @@ function stepOf(change: Change | "noise", isFull: boolean): Step {
   if (!before) return inserted(table, row, after);
   if (!after) return deleted(table, row, isFull ? before : "unsent");
   return updated(table, row, isFull ? before : "unsent", after);
+}
+
+function measured(twin: string): Step {
+  return message(
+    "digitaltwins_telemetry",
+    JSON.stringify({ digitalTwinId: twin, messageId: "m", graphName: "digitaltwins", telemetry: 1 }),
+  );
 }
 
 // The reference: first everything is known, then rows are put together until nothing more can be. Nothing of it is fast.
@@ -182,6 +190,7 @@ function linesOf({ action, before, after, ordinal }: Group): string[] {
 }
 
 function keyOf(item: TwinItem): string | undefined {
+  if (item.kind === "telemetry") return item.twinId;
   if (item.kind !== "change") return undefined;
   return item.entity === "relationship" ? item.sourceId : item.id;
 }
@@ -201,14 +210,21 @@ Deno.test("any transaction gives what putting its changes together at leisure gi
   );
 });
 
-Deno.test("changes of one partition key never overtake each other", async () => {
+/** A twin's name, and before which of the changes it sends telemetry. */
+const telemetry = fc.array(fc.record({ twin: fc.constantFrom("a", "b", "c"), before: fc.nat({ max: 25 }) }));
+
+Deno.test("changes and telemetry of one partition key never overtake each other", async () => {
   await fc.assert(
-    fc.asyncProperty(changes, fc.boolean(), async (list, isFull) => {
-      const { items } = await twinOutcome(transaction(list.map((change) => stepOf(change, isFull))));
+    fc.asyncProperty(changes, telemetry, fc.boolean(), async (list, sent, isFull) => {
+      const steps = list.flatMap((change, index) => [
+        ...sent.filter(({ before }) => before === index).map(({ twin }) => measured(twin)),
+        stepOf(change, isFull),
+      ]);
+      const { items } = await twinOutcome(transaction(steps));
       const newest = new Map<string, number>();
       for (const item of items) {
         const key = keyOf(item);
-        if (key === undefined || item.kind !== "change") continue;
+        if (key === undefined || item.kind === "settle" || !item.position) continue;
         const place = item.position.ordinal + item.part / 2;
         assert(place > (newest.get(key) ?? -1), `${key}: ${describeTwinItems(items).join("\n")}`);
         newest.set(key, place);
