@@ -1,5 +1,5 @@
 import type { Path, Problem } from "./problem.ts";
-import type { EVENT_FORMATS } from "./schema.ts";
+import type { EVENT_FORMATS, TYPE_KEYS, TYPE_PRESETS } from "./schema.ts";
 
 /** A configuration with every default applied. Durations are milliseconds, sizes bytes. */
 export interface Configuration {
@@ -68,6 +68,11 @@ export interface QueueConfiguration {
   readonly maxBytes: number;
 }
 
+/** A preset's name, or event types by the keys of what they replace. */
+export type TypeMappings =
+  | (typeof TYPE_PRESETS)[number]
+  | { readonly [Key in (typeof TYPE_KEYS)[number]]?: string };
+
 export interface SinkConfiguration {
   readonly kind: string;
   readonly name: string;
@@ -79,6 +84,8 @@ export interface SinkConfiguration {
   readonly queue: QueueConfiguration;
   /** Absent where this sink says nothing of it: then the sink's own preference counts, then the configuration's. */
   readonly maxBatchSize?: number;
+  /** Of its routes, whose own come first. */
+  readonly typeMappings?: TypeMappings;
 }
 
 export interface RouteConfiguration {
@@ -86,8 +93,7 @@ export interface RouteConfiguration {
   readonly sinkName: string;
   readonly eventFormat: (typeof EVENT_FORMATS)[number];
   readonly filter?: string;
-  /** A preset's name, or event types by the names of what they replace. */
-  readonly typeMappings?: "adt" | "konnektr-graph" | Readonly<Record<string, string>>;
+  readonly typeMappings?: TypeMappings;
   readonly includeMetadata: boolean;
   /** Where it stands in the file; its sink's path when the file names no routes. */
   readonly path: Path;

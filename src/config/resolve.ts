@@ -33,7 +33,7 @@ export function resolveSinks(
   defaults: { readonly retry: RetryConfiguration; readonly queue: QueueConfiguration },
 ): readonly SinkConfiguration[] {
   return Object.entries(eventSinks).flatMap(([kind, sinks]) =>
-    sinks?.map(({ name, maxBatchSize, retry, queue, ...options }, index) => ({
+    sinks?.map(({ name, maxBatchSize, retry, queue, typeMappings, ...options }, index) => ({
       kind,
       name,
       path: [...TOP, "eventSinks", kind, index],
@@ -41,6 +41,7 @@ export function resolveSinks(
       retry: { ...defaults.retry, ...retry },
       queue: { ...defaults.queue, ...queue },
       ...(maxBatchSize !== undefined && { maxBatchSize }),
+      ...(typeMappings !== undefined && { typeMappings }),
     })) ?? []
   );
 }

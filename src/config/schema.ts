@@ -70,7 +70,8 @@ const sourceKeys = {
   failover: flag().describe("Let a new slot survive a failover (PostgreSQL 17 and later)").prefault(true),
 };
 
-const typeMappingKeys = [
+/** The types of events, by the keys that `typeMappings` know them by. */
+export const TYPE_KEYS = [
   "TwinCreate",
   "TwinUpdate",
   "TwinDelete",
@@ -87,10 +88,23 @@ const typeMappingKeys = [
   "Gap",
 ] as const;
 
-const mappedTypes = Object.fromEntries(typeMappingKeys.map((key) => [key, text().exactOptional()])) as Record<
-  (typeof typeMappingKeys)[number],
-  z.ZodExactOptional<ReturnType<typeof text>>
->;
+/** The names of whole sets of types. */
+export const TYPE_PRESETS = ["adt", "konnektr-graph"] as const;
+
+/** CloudEvents allows neither control characters in a `type` nor code points that are no characters. */
+const eventType = text({
+  maxLength: 500,
+  pattern: /^[ -~\u00a0-\ufdcf\ufdf0-\ufffd]+$/,
+  expected: "an event type, such as Contoso.Twin.Changed",
+});
+
+const mappedTypes = Object.fromEntries(
+  TYPE_KEYS.map((key) => [key, eventType.exactOptional()]),
+) as Record<(typeof TYPE_KEYS)[number], z.ZodExactOptional<typeof eventType>>;
+
+const typeMappings = z.union([choice(TYPE_PRESETS), z.strictObject(mappedTypes)], {
+  error: "expected adt, konnektr-graph, or event types by key",
+}).meta({ id: "TypeMappings" });
 
 const route = z.strictObject({
   name: text({ maxLength: 100 }).describe("For logs and metrics").exactOptional(),
@@ -103,9 +117,8 @@ const route = z.strictObject({
   filter: text({ maxLength: 10_000 }).describe(
     "Which events, such as type = '…' AND $body.patch.path = '/temperature'; all of them when left out",
   ).exactOptional(),
-  typeMappings: z.union([choice(["adt", "konnektr-graph"]), z.strictObject(mappedTypes)], {
-    error: "expected adt, konnektr-graph, or a mapping of event names to types",
-  }).describe("Other event types than the usual ones").exactOptional(),
+  typeMappings: typeMappings.describe("Other event types than the sink's; adt changes bodies as well")
+    .exactOptional(),
   includeMetadata: flag().describe("Keep what patches leave out of $metadata").prefault(false),
 });
 
@@ -133,6 +146,8 @@ const sinkKeys = {
     .meta({ id: "SinkRetry" }).exactOptional(),
   queue: z.strictObject(allExactOptional(queueKeys)).describe("Queue of this sink")
     .meta({ id: "SinkQueue" }).exactOptional(),
+  typeMappings: typeMappings.describe("Other event types than the usual ones; adt changes bodies as well")
+    .exactOptional(),
 };
 
 /** The sinks of one kind, as far as all kinds are alike. */

@@ -196,6 +196,19 @@ eventRoutes:
   ]);
 });
 
+Deno.test("sinks keep the type mappings that are said of them", () => {
+  const { sinks } = loadConfig(`
+eventSinks:
+  console: [{ name: A, typeMappings: konnektr-graph, pretty: true }, { name: B, typeMappings: { Gap: Hole } }]
+  file: [{ name: C, path: x }]
+`);
+  assert.deepEqual(sinks.map(({ typeMappings, options }) => [typeMappings, Object.keys(options)]), [
+    ["konnektr-graph", ["pretty"]],
+    [{ Gap: "Hole" }, ["pretty"]],
+    [undefined, ["path"]],
+  ]);
+});
+
 Deno.test("anchors, aliases and merged mappings work, with x- keys to keep them in", () => {
   const { sinks } = loadText(`
 x-patient: &patient { initial: 1s, max: 5m }

@@ -167,6 +167,33 @@ const MISTAKES: readonly {
     ],
   },
   {
+    title: "type mappings of a kind of event that does not exist",
+    config: `${SCREEN}eventRoutes:
+  - sinkName: Screen
+    typeMappings:
+      TwinUpdated: Contoso.Twin.Changed
+      Gap: ""
+      ModelCreate: "a\\tb"
+      ModelUpdate: [x]
+`,
+    told: [
+      "7:11 eventRoutes[0].typeMappings.TwinUpdated: unknown key; did you mean TwinUpdate?",
+      "8:16 eventRoutes[0].typeMappings.Gap: is empty",
+      "9:24 eventRoutes[0].typeMappings.ModelCreate: expected an event type, such as Contoso.Twin.Changed",
+      "10:24 eventRoutes[0].typeMappings.ModelUpdate: expected an event type, such as Contoso.Twin.Changed; " +
+      "put it in quotes if it looks like something else",
+    ],
+  },
+  {
+    title: "a preset of type mappings that does not exist",
+    config:
+      "eventSinks: { console: [{ name: A, typeMappings: konektr-graph }, { name: B, typeMappings: [adt] }] }",
+    told: [
+      "3:54 eventSinks.console[0].typeMappings: expected one of adt, konnektr-graph; did you mean konnektr-graph?",
+      "3:96 eventSinks.console[1].typeMappings: expected adt, konnektr-graph, or event types by key",
+    ],
+  },
+  {
     title: "two routes of one name",
     config: `${SCREEN}eventRoutes: [{ sinkName: Screen, name: a }, { sinkName: Screen, name: a }]`,
     told: ["4:76 eventRoutes[1].name: another route has the same name"],
