@@ -1,5 +1,6 @@
 import { JsonText, type MemberDifference } from "../twin/json_text.ts";
 import type { Entity } from "../twin/twin_change.ts";
+import type { EventShape } from "./dialect.ts";
 import { JsonPatch, memberPath } from "./json_patch.ts";
 import { addMetadata, metadataOf, patchMetadata, writtenProperties } from "./metadata_patch.ts";
 import { DEEPEST, isServiceMade, valueText } from "./service_made.ts";
@@ -21,8 +22,9 @@ export function bodyPatch(
   before: JsonText | undefined,
   after: JsonText,
   includeMetadata: boolean,
+  shape: EventShape = "own",
 ): string | undefined {
-  const patch = new BodyPatch(entity, includeMetadata);
+  const patch = new BodyPatch(entity, includeMetadata, shape);
   if (before) patch.compare(before, after);
   else patch.addProperties(after);
   return patch.text;
@@ -33,9 +35,10 @@ const EMPTY = JsonText.parse("{}");
 class BodyPatch {
   readonly #entity: Entity["entity"];
   readonly #includeMetadata: boolean;
-  readonly #patch = new JsonPatch();
+  readonly #patch: JsonPatch;
 
-  constructor(entity: Entity["entity"], includeMetadata: boolean) {
+  constructor(entity: Entity["entity"], includeMetadata: boolean, shape: EventShape) {
+    this.#patch = new JsonPatch(shape);
     this.#entity = entity;
     this.#includeMetadata = includeMetadata;
   }

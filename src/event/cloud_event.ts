@@ -13,8 +13,9 @@ export interface CloudEvent {
   readonly id: string;
   readonly type: string;
   readonly source: string;
+  /** Empty where there is none. */
   readonly subject: string;
-  /** RFC 3339, UTC, microseconds. */
+  /** RFC 3339, UTC, microseconds or finer. */
   readonly time: string;
   readonly datacontenttype: "application/json";
   readonly dataschema?: string;

@@ -9,6 +9,8 @@ const EPOCH = Date.UTC(2000, 0, 1);
 export class CommitStamp {
   /** RFC 3339, UTC, microseconds. */
   readonly time: string;
+  /** The same in ticks of 100 ns, of which Azure Digital Twins writes seven digits. */
+  readonly timeInTicks: string;
   /** Milliseconds since 1970. */
   readonly committedAt: number;
   readonly #ids: EventIds;
@@ -18,9 +20,11 @@ export class CommitStamp {
     const { commitLsn, commitTime } = transaction;
     const microseconds = Number((commitTime % 1000n + 1000n) % 1000n);
     const milliseconds = Number((commitTime - BigInt(microseconds)) / 1000n) + EPOCH;
-    this.time = `${new Date(milliseconds).toISOString().slice(0, -1)}${
+    const digits = `${new Date(milliseconds).toISOString().slice(0, -1)}${
       String(microseconds).padStart(3, "0")
-    }Z`;
+    }`;
+    this.time = `${digits}Z`;
+    this.timeInTicks = `${digits}0Z`;
     this.committedAt = milliseconds + microseconds / 1000;
     this.#ids = new EventIds(systemIdentifier, database, transaction);
     this.#sequencePrefix = `${commitLsn.toString(16).padStart(16, "0")}-`;

@@ -1,12 +1,14 @@
 import type { JsonText } from "../twin/json_text.ts";
 import type { Gap, TwinChange } from "../twin/twin_change.ts";
+import { adtHistory } from "./adt_history.ts";
+import type { EventShape } from "./dialect.ts";
 import type { EventBody, EventFacts, EventOptions } from "./event_factory.ts";
 import { gapData } from "./gap_data.ts";
+import { type HistoryBodies, type LifecycleAction, ownHistory } from "./history_bodies.ts";
 import { modelOf } from "./model_of.ts";
-import { type PropertyChange, propertyChanges } from "./property_changes.ts";
-import { valueType } from "./value_type.ts";
+import { propertyChanges } from "./property_changes.ts";
 
-type LifecycleAction = "Create" | "Update" | "Delete";
+const BODIES: Readonly<Record<EventShape, HistoryBodies>> = { own: ownHistory, adt: adtHistory };
 
 /**
  * Data history: a lifecycle event for a create, a delete and a twin's change of model, then one event for each property
@@ -44,19 +46,12 @@ function lifecycleOf(
   change: TwinChange,
   body: JsonText,
   action: LifecycleAction,
-  { source, time }: EventFacts,
+  facts: EventFacts,
 ): EventBody {
-  const at = `"timeStamp":"${time}","serviceId":${JSON.stringify(source)}`;
-  const id = JSON.stringify(change.id);
-  if (change.entity !== "relationship") {
-    const data = `{"twinId":${id},"action":"${action}",${at}${member("modelId", modelOf(body))}}`;
-    return { type: "TwinLifecycle", data };
-  }
-  // The label of an edge is the relationship's name, should its properties not say it.
-  const name = body.get("$relationshipName") ?? JSON.stringify(change.label);
-  const data = `{"relationshipId":${id},"action":"${action}","name":${name},` +
-    `"source":${JSON.stringify(change.sourceId)}${member("target", body.get("$targetId"))},${at}}`;
-  return { type: "RelationshipLifecycle", data };
+  return {
+    type: change.entity === "relationship" ? "RelationshipLifecycle" : "TwinLifecycle",
+    data: BODIES[facts.shape].lifecycle(change, body, action, facts),
+  };
 }
 
 function propertiesOf(
@@ -68,44 +63,6 @@ function propertiesOf(
   // Only twins say when a property was written.
   const changes = propertyChanges(before, after, { tellsWrites: change.entity === "twin" });
   if (changes.length === 0) return [];
-  const model = modelOf(after);
-  const modelId = model?.string;
-  const formerModelId = before && modelOf(before)?.string;
-  const twinId = change.entity === "relationship" ? change.sourceId : change.id;
-  const begin = `{"twinId":${JSON.stringify(twinId)},"propertyName":`;
-  const relationship = change.entity === "relationship"
-    ? `,"relationshipId":${JSON.stringify(change.id)}${member("relationshipTarget", after.get("$targetId"))}`
-    : "";
-  const end = `,"timeStamp":"${facts.time}","serviceId":${JSON.stringify(facts.source)}` +
-    `${member("modelId", model)}${relationship}`;
-  return changes.map((property): EventBody => {
-    const { path, before, after, sourceTime, lastUpdatedBy } = property;
-    // What was removed was a property of the model that the twin had then.
-    const type = typeOf(property, change.graph, after ? modelId : formerModelId, facts);
-    const operation = !before ? "Add" : after ? "Replace" : "Remove";
-    return {
-      type: "PropertyEvent",
-      data:
-        `${begin}${JSON.stringify(path.join("."))},"propertyValue":${
-          after ?? null
-        },"propertyType":"${type}",` +
-        `"operation":"${operation}"${end}${member("sourceTimeStamp", sourceTime)}` +
-        `${facts.trackLastUpdatedBy ? member("updatedBy", lastUpdatedBy) : ""}}`,
-    };
-  });
-}
-
-function typeOf(
-  { path, before, after }: PropertyChange,
-  graph: string,
-  modelId: string | undefined,
-  { models }: EventFacts,
-): string {
-  const schema = modelId === undefined ? undefined : models.schemaOf(graph, modelId, path);
-  const value = after ?? before;
-  return schema ?? (value ? valueType(value) : "null");
-}
-
-function member(key: string, value: JsonText | undefined): string {
-  return value ? `,"${key}":${value}` : "";
+  const bodyOf = BODIES[facts.shape].properties(change, before, after, facts);
+  return changes.map((property): EventBody => ({ type: "PropertyEvent", data: bodyOf(property) }));
 }

@@ -4,8 +4,9 @@ import type { Gap, Telemetry, TwinChange } from "../twin/twin_change.ts";
 import type { CloudEvent, EventFormat, RouterEvent } from "./cloud_event.ts";
 import { CommitStamp } from "./commit_stamp.ts";
 import { dataHistoryOf } from "./data_history.ts";
-import { eventSourceOf } from "./event_source.ts";
-import { EVENT_TYPES, type EventTypeKey } from "./event_types.ts";
+import { type Dialect, type EventShape, OWN_DIALECT } from "./dialect.ts";
+import { bareHostOf, eventSourceOf } from "./event_source.ts";
+import type { EventTypeKey } from "./event_types.ts";
 import { gapData } from "./gap_data.ts";
 import { notificationsOf } from "./notification.ts";
 import { telemetryOf } from "./telemetry.ts";
@@ -14,6 +15,8 @@ import { telemetryOf } from "./telemetry.ts";
 export interface EventOptions {
   /** Patches leave out nothing but `$etag`. */
   readonly includeMetadata: boolean;
+  /** The router's own when left out. */
+  readonly dialect?: Dialect;
 }
 
 /** What a format makes of a change; the factory adds what all formats have in common. */
@@ -22,7 +25,7 @@ export interface EventBody {
   /** JSON text. */
   readonly data: string;
   /** What it does not share with all events of its change. */
-  readonly attributes?: Partial<Pick<CloudEvent, "id" | "source" | "time" | "dataschema">>;
+  readonly attributes?: Partial<Pick<CloudEvent, "id" | "source" | "subject" | "time" | "dataschema">>;
 }
 
 /** What bodies say that is not in the change itself. */
@@ -31,6 +34,7 @@ export interface EventFacts {
   readonly source: string;
   /** As in the event's attributes. */
   readonly time: string;
+  readonly shape: EventShape;
   /** As they were when the change was read. */
   readonly models: Models;
   readonly trackLastUpdatedBy: boolean;
@@ -48,7 +52,8 @@ export type EventBodies = (
 
 /** Every format is a module, and a line here. */
 const FORMATS: Readonly<Record<EventFormat, EventBodies>> = {
-  EventNotification: (item, options) => item.kind === "telemetry" ? [] : notificationsOf(item, options),
+  EventNotification: (item, options, facts) =>
+    item.kind === "telemetry" ? [] : notificationsOf(item, options, facts),
   DataHistory: (item, options, facts) => item.kind === "telemetry" ? [] : dataHistoryOf(item, options, facts),
   Telemetry: (item, _options, facts) => item.kind === "telemetry" ? telemetryOf(item, facts) : [],
 };
@@ -77,7 +82,8 @@ const MOST_EVENTS = 1 << 16;
 export class EventFactory {
   readonly #options: EventFactoryOptions;
   readonly #models: Models;
-  readonly #sources = new Map<string, string>();
+  /** By graph. */
+  readonly #sources = new Map<string, Readonly<Record<EventShape, string>>>();
   #stamp: CommitStamp | undefined;
   #stamped: Transaction | undefined;
 
@@ -92,12 +98,15 @@ export class EventFactory {
     options: EventOptions = NO_OPTIONS,
   ): readonly RouterEvent[] {
     const stamp = this.#stampOf(item.transaction);
-    const source = this.#sourceOf(item.graph);
+    const { shape, types } = options.dialect ?? OWN_DIALECT;
+    const source = this.#sourcesOf(item.graph)[shape];
+    const time = shape === "adt" ? stamp.timeInTicks : stamp.time;
     const bodies = numbered(
       item,
       FORMATS[format](item, options, {
         source,
-        time: stamp.time,
+        time,
+        shape,
         models: this.#models,
         trackLastUpdatedBy: this.#options.trackLastUpdatedBy ?? false,
       }),
@@ -110,10 +119,10 @@ export class EventFactory {
     return bodies.map(({ type, data, attributes }, index): RouterEvent => ({
       event: {
         id: stamp.id(position ?? NOWHERE, format, item.part + index),
-        type: EVENT_TYPES[type],
+        type: types[type],
         source,
         subject,
-        time: stamp.time,
+        time,
         datacontenttype: "application/json",
         partitionkey,
         ...(position && { sequence: stamp.sequence(position, item.part + index) }),
@@ -136,10 +145,13 @@ export class EventFactory {
     return this.#stamp;
   }
 
-  #sourceOf(graph: string): string {
-    let source = this.#sources.get(graph);
-    if (source === undefined) this.#sources.set(graph, source = eventSourceOf(this.#options.source, graph));
-    return source;
+  #sourcesOf(graph: string): Readonly<Record<EventShape, string>> {
+    let sources = this.#sources.get(graph);
+    if (!sources) {
+      const own = eventSourceOf(this.#options.source, graph);
+      this.#sources.set(graph, sources = { own, adt: bareHostOf(own) });
+    }
+    return sources;
   }
 
   #partitionKeyOf(item: Happening): string {

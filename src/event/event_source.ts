@@ -7,6 +7,14 @@ export function defaultEventSource(host: string, database: string): string {
   return `postgresql://${authority}/${encodeURIComponent(database)}/${GRAPH}`;
 }
 
+/** What of `https://user@host/path` is the host. */
+const WEB_HOST = /^https?:\/\/(?:[^/?#]*@)?([^/?#]+)/i;
+
+/** An event source as Azure Digital Twins writes its own, `<host>`; one that is no web address stays as it is. */
+export function bareHostOf(source: string): string {
+  return WEB_HOST.exec(source)?.[1] ?? source;
+}
+
 /** The event source of a graph, by the configured template. */
 export function eventSourceOf(template: string, graph: string): string {
   return template.replaceAll(GRAPH, encodeURIComponent(graph));

@@ -1,4 +1,5 @@
 import type { EventFormat, RouterEvent } from "../event/cloud_event.ts";
+import { type Dialect, OWN_DIALECT } from "../event/dialect.ts";
 import type { EventFactory, EventOptions, Happening } from "../event/event_factory.ts";
 import type { Filter } from "./filter/filter.ts";
 import { UnsentEvent } from "./filter/filterable_event.ts";
@@ -11,6 +12,8 @@ export interface Route {
   readonly sink: number;
   readonly format: EventFormat;
   readonly includeMetadata: boolean;
+  /** The router's own when left out. */
+  readonly dialect?: Dialect;
   /** Absent where the route wants everything. */
   readonly filter?: Filter;
 }
@@ -84,12 +87,15 @@ export class Router {
     this.#models = models;
     this.#preselection = new Preselection(routes.map(({ filter }) => filter));
     const renderings: Rendering[] = [];
+    /** By all that makes them differ. */
+    const indexes = new Map<string, number>();
     const rivals: Rivals[] = [];
-    for (const [index, { name, sink, format, includeMetadata, filter }] of routes.entries()) {
-      let rendering = renderings.findIndex((known) =>
-        known.format === format && known.options.includeMetadata === includeMetadata
-      );
-      if (rendering < 0) rendering = renderings.push({ format, options: { includeMetadata } }) - 1;
+    for (const [index, route] of routes.entries()) {
+      const { name, sink, format, includeMetadata, dialect = OWN_DIALECT, filter } = route;
+      const wanted: Rendering = { format, options: { includeMetadata, dialect } };
+      const key = JSON.stringify(wanted);
+      let rendering = indexes.get(key);
+      if (rendering === undefined) indexes.set(key, rendering = renderings.push(wanted) - 1);
       let own = rivals.find((known) => known.sink === sink && known.format === format);
       if (!own) rivals.push(own = { sink, format, candidates: [] });
       own.candidates.push({ index, target: { sink, route: name }, filter, rendering });

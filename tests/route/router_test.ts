@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dialectOf } from "../../src/event/dialect.ts";
 import { EventFactory } from "../../src/event/event_factory.ts";
 import { Filter } from "../../src/route/filter/filter.ts";
 import { type Route, type RoutedEvent, Router } from "../../src/route/router.ts";
@@ -126,4 +127,56 @@ Deno.test("filters learn from the hierarchy of models what it knows at the time"
   assert.deepEqual(routed(router, changes), []);
   known.add("digitaltwins dtmi:example:Room;1 dtmi:example:Space;1");
   assert.deepEqual(routed(router, changes), ["a: 0/spaces"]);
+});
+
+Deno.test("filters see the types that their route emits", async () => {
+  const changes = await changesOf(updated(Twin, 1, room("a", 1), room("a", 2)));
+  const filters = {
+    own: "type = 'Konnektr.DigitalTwins.Twin.Update'",
+    adt: "type = 'Microsoft.DigitalTwins.Twin.Update' AND source = 'your-adt-instance'",
+    contoso: "STARTS_WITH(type, 'Contoso.')",
+  };
+  const dialects = {
+    own: dialectOf(),
+    adt: dialectOf("adt"),
+    contoso: dialectOf({ TwinUpdate: "Contoso.Changed" }),
+  };
+  const names = ["own", "adt", "contoso"] as const;
+  // Every filter with every dialect, each to a sink of its own.
+  const pairs = names.flatMap((dialect) => names.map((filter) => ({ dialect, filter })));
+  const router = new Router(
+    pairs.map(({ dialect, filter }, sink) => ({
+      ...route(`${dialect}-${filter}`, sink, filters[filter]),
+      dialect: dialects[dialect],
+    })),
+    factory,
+  );
+  const out: RoutedEvent[] = [];
+  for (const change of changes) router.route(change, out);
+  assert.deepEqual(out.map(({ event, targets }) => [event.event.type, targets.map(({ route }) => route)]), [
+    ["Konnektr.DigitalTwins.Twin.Update", ["own-own"]],
+    ["Microsoft.DigitalTwins.Twin.Update", ["adt-adt"]],
+    ["Contoso.Changed", ["contoso-contoso"]],
+  ]);
+});
+
+Deno.test("a sink gets an event once, though its routes tell it differently", async () => {
+  const changes = await changesOf(inserted(Twin, 1, room("a", 1)), inserted(Twin, 2, room("b", 2)));
+  const router = new Router([
+    { ...route("adt", 0, "subject = 'a'"), dialect: dialectOf("adt") },
+    { ...route("contoso", 0), dialect: dialectOf({ TwinCreate: "Contoso.Made" }) },
+    route("own", 0),
+  ], factory);
+  assert.deepEqual(routed(router, changes), ["a: 0/adt", "b: 0/contoso"]);
+});
+
+Deno.test("routes that want a change told alike share its event", async () => {
+  const changes = await changesOf(inserted(Twin, 1, room("a", 1)));
+  const router = new Router([
+    { ...route("one", 0), dialect: dialectOf({ TwinCreate: "Contoso.Made", Gap: "Hole" }) },
+    { ...route("two", 1), dialect: dialectOf({ Gap: "Hole", TwinCreate: "Contoso.Made" }) },
+    { ...route("three", 2), dialect: dialectOf() },
+    route("four", 3),
+  ], factory);
+  assert.deepEqual(routed(router, changes), ["a: 0/one 1/two", "a: 2/three 3/four"]);
 });

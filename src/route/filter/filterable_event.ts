@@ -27,7 +27,7 @@ export class UnsentEvent implements FilterableEvent {
       case "type":
         return event.type;
       case "subject":
-        return event.subject;
+        return event.subject || undefined;
       case "source":
         return event.source;
       case "specversion":
