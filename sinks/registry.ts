@@ -15,6 +15,8 @@ export interface SinkKind {
   readonly defaultFormat: EventFormat;
   /** Loads the sink itself; undefined for a kind whose configuration is only understood. */
   readonly load: (() => Promise<SinkModule>) | undefined;
+  /** Whether it reads bodies, and knows no others than the router's own. */
+  readonly needsOwnBodies?: boolean;
 }
 
 /** What `sinks/<kind>/mod.ts` exports. */
@@ -45,7 +47,7 @@ export const sinkKinds = {
   },
   kafka: { options: kafkaOptions, defaultFormat: "EventNotification", load: undefined },
   mqtt: { options: mqttOptions, defaultFormat: "EventNotification", load: undefined },
-  kusto: { options: kustoOptions, defaultFormat: "DataHistory", load: undefined },
+  kusto: { options: kustoOptions, defaultFormat: "DataHistory", load: undefined, needsOwnBodies: true },
 } as const satisfies Readonly<Record<string, SinkKind>>;
 
 export type SinkKindName = keyof typeof sinkKinds;

@@ -1,6 +1,7 @@
 import type { Configuration, RouteConfiguration, SinkConfiguration } from "./config/configuration.ts";
 import { ConfigurationError, type Problem } from "./config/problem.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
+import { dialectOf } from "./event/dialect.ts";
 import { logOf } from "./observe/log.ts";
 import { messageOf } from "./observe/message_of.ts";
 import { resolveConnectionOptions } from "./postgres/connection/connection_string.ts";
@@ -14,6 +15,8 @@ import type { Sink, SinkContext } from "./sink/sink.ts";
 export interface LoadableKind {
   /** Undefined for a kind that this version only understands the configuration of. */
   readonly load: (() => Promise<{ createSink(options: unknown, context: SinkContext): Sink }>) | undefined;
+  /** Whether it reads bodies, and knows no others than the router's own. */
+  readonly needsOwnBodies?: boolean;
 }
 
 export type LoadableKinds = Readonly<Record<string, LoadableKind>>;
@@ -38,6 +41,7 @@ export async function setUp(
   const problems: Problem[] = [];
   const connection = readConnection(configuration, environment, problems);
   const routes = readRoutes(configuration, problems);
+  refuseOtherBodies(configuration, kinds, problems);
   const sinks: SinkSettings[] = [];
   for (const sink of configuration.sinks) {
     const settings = await makeSink(sink, configuration, kinds, problems);
@@ -68,15 +72,28 @@ function readConnection(
 
 function readRoutes(configuration: Configuration, problems: Problem[]): readonly Route[] {
   const indexes = new Map(configuration.sinks.map(({ name }, index) => [name, index]));
+  const sinkMappings = configuration.sinks.map(({ typeMappings }) => typeMappings);
   return configuration.routes.flatMap((route): Route[] => {
-    const missing = whatIsMissingFor(route);
-    if (missing) problems.push(configuration.problemAt(route.path, missing));
     const filter = readFilter(route, configuration, problems);
     const sink = indexes.get(route.sinkName);
-    if (missing || sink === undefined) return [];
+    if (sink === undefined) return [];
     const { name = `${route.sinkName}/${route.eventFormat}`, eventFormat, includeMetadata } = route;
-    return [{ name, sink, format: eventFormat, includeMetadata, ...(filter && { filter }) }];
+    const dialect = dialectOf(route.typeMappings, sinkMappings[sink]);
+    return [{ name, sink, format: eventFormat, includeMetadata, dialect, ...(filter && { filter }) }];
   });
+}
+
+/** A preset that changes bodies, where the sink could not read them. */
+function refuseOtherBodies(configuration: Configuration, kinds: LoadableKinds, problems: Problem[]): void {
+  const kindOf = new Map(configuration.sinks.map(({ name, kind }) => [name, kind]));
+  const sinks = configuration.sinks.map((sink) => ({ ...sink, sinkName: sink.name }));
+  for (const { sinkName, typeMappings, path } of [...sinks, ...configuration.routes]) {
+    const kind = kindOf.get(sinkName) ?? "";
+    if (!kinds[kind]?.needsOwnBodies || dialectOf(typeMappings).shape === "own") continue;
+    const message = `changes bodies, of which ${kind} sinks know only the usual ones; ` +
+      "name konnektr-graph, or types by key";
+    problems.push(configuration.problemAt([...path, "typeMappings"], message));
+  }
 }
 
 function readFilter(
@@ -90,11 +107,6 @@ function readFilter(
     problems.push(configuration.problemAt([...path, "filter"], messageOf(error)));
     return undefined;
   }
-}
-
-function whatIsMissingFor({ typeMappings }: RouteConfiguration): string | undefined {
-  if (typeMappings !== undefined) return "this version has no type mappings";
-  return undefined;
 }
 
 async function makeSink(

@@ -37,12 +37,21 @@ export function describeData(event: CloudEvent): Description {
     return { action: "update", parts: data.patch.filter(isObject).map(operation) };
   }
   if (typeof data.propertyName === "string") return propertyChange(data.propertyName, data);
+  if (typeof data.key === "string" && "serviceId" in data) {
+    return propertyChange(data.key, {
+      operation: ADT_OPERATIONS[`${data.action}`],
+      propertyValue: data.value,
+    });
+  }
   if (typeof data.action === "string") {
     const target = data.target === undefined ? [] : [arrow(data.name, data.target)];
     return { action, parts: [...target, ...modelName(data.modelId)] };
   }
   return { action, parts: properties(data) };
 }
+
+/** How the property events of Azure Digital Twins call what happened. */
+const ADT_OPERATIONS: Members = { Create: "Add", Update: "Replace", Delete: "Remove" };
 
 function propertyChange(propertyName: string, { operation, propertyValue }: Members): Description {
   if (operation === "Remove") return { action: "delete", parts: [[minus(), name(propertyName)]] };
@@ -65,6 +74,7 @@ function actionOf(type: string, action: unknown): Action {
   const word = type.slice(type.lastIndexOf(".") + 1);
   switch (word === "Lifecycle" ? action : word) {
     case "Create":
+    case "Upload":
       return "create";
     case "Update":
       return "update";

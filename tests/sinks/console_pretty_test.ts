@@ -72,6 +72,18 @@ const LINES: [Partial<CloudEvent>, string][] = [
     "- Property.Event       room-101          -Temperature",
   ],
   [
+    named("Property.Event", '{"serviceId":"x","id":"room-101","key":"T","value":22.0,"action":"Update"}'),
+    "~ Property.Event       room-101          T = 22.0",
+  ],
+  [
+    named("Property.Event", '{"serviceId":"x","id":"room-101","key":"T","value":null,"action":"Delete"}'),
+    "- Property.Event       room-101          -T",
+  ],
+  [
+    named("Model.Upload", '{"id":"dtmi:x;1","model":{"contents":[{"name":"Temperature"}]}}', "dtmi:x;1"),
+    "+ Model.Upload         dtmi:x;1          Temperature",
+  ],
+  [
     named("Twin.Lifecycle", '{"twinId":"room-101","action":"Create","modelId":"dtmi:example:Room;1"}'),
     "+ Twin.Lifecycle       room-101          Room;1",
   ],
