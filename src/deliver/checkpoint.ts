@@ -15,10 +15,16 @@ export class UnsettledEvent {
   /** May be confirmed once this event and all before it are settled: the newest mark before `next` was added. */
   mark: Lsn | undefined = undefined;
 
+  /** With `sinks` Infinity it is in no checkpoint: nobody waits for it to be settled. */
   constructor(event: RouterEvent, sinks: number) {
     this.event = event;
     this.bytes = Buffer.byteLength(event.event.data);
     this.sinksLeft = sinks;
+  }
+
+  /** Whether a position waits for it. */
+  get isAwaited(): boolean {
+    return this.sinksLeft !== Infinity;
   }
 }
 

@@ -4,10 +4,11 @@ import { messageOf } from "../observe/message_of.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Target } from "../route/router.ts";
-import { Checkpoint } from "./checkpoint.ts";
+import { Checkpoint, UnsettledEvent } from "./checkpoint.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { DeadLetterStore } from "./dead_letter.ts";
 import { DeadLetterQueue, type DeadLetterState } from "./dead_letter_queue.ts";
+import { DroppedEvents } from "./dropped_events.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import { SinkWorker } from "./sink_worker.ts";
 
@@ -36,13 +37,15 @@ const GRACE = 2000;
  * Delivers events to sinks, each at its own pace, and knows how far all of them have come.
  *
  * One producer calls `enqueue` and `settle` in commit order, and waits for `room` in between. An event is settled when
- * each of its sinks took it or its dead letter is durable; only then may a mark behind it be confirmed.
+ * each of its sinks took it or its dead letter is durable; only then may a mark behind it be confirmed. What may be lost
+ * and must hold up nothing is offered by whoever has it.
  */
 export class Dispatcher implements AsyncDisposable {
   readonly #sinks: readonly SinkSettings[];
   readonly #workers: readonly SinkWorker[];
   readonly #checkpoint = new Checkpoint();
   readonly #deadLetters: DeadLetterQueue;
+  readonly #dropped: DroppedEvents;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
@@ -61,6 +64,7 @@ export class Dispatcher implements AsyncDisposable {
     this.#log = log;
     this.#onConfirmable = options.onConfirmable;
     this.#deadLetters = new DeadLetterQueue(options.deadLetters, { clock, random, log, changed });
+    this.#dropped = new DroppedEvents(metrics, log);
     this.#sinks = sinks;
     this.#workers = sinks.map((settings) =>
       new SinkWorker(settings, {
@@ -88,11 +92,27 @@ export class Dispatcher implements AsyncDisposable {
   enqueue(event: RouterEvent, targets: readonly Target[]): void {
     if (targets.length === 0) return;
     const unsettled = this.#checkpoint.add(event, targets.length);
+    for (const { sink, route } of targets) this.#workerOf(sink).enqueue(unsettled, route);
+  }
+
+  /**
+   * Queues an event that has no position, for those of its targets' sinks whose queues have room; for the others it is
+   * dropped, counted and told of. No position waits for it, and it takes no room from what `enqueue` queues: of such
+   * events, too, a queue holds no more than its limit.
+   */
+  offer(event: RouterEvent, targets: readonly Target[]): void {
+    const unsettled = new UnsettledEvent(event, Infinity);
     for (const { sink, route } of targets) {
-      const worker = this.#workers[sink];
-      if (worker === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${sink}`);
-      worker.enqueue(unsettled, route);
+      const worker = this.#workerOf(sink);
+      if (worker.takesOffers) worker.enqueue(unsettled, route);
+      else this.#dropped.add(worker.state.name, route);
     }
+  }
+
+  #workerOf(sink: number): SinkWorker {
+    const worker = this.#workers[sink];
+    if (worker === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${sink}`);
+    return worker;
   }
 
   /**

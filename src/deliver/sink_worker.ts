@@ -60,6 +60,8 @@ export class SinkWorker {
 
   #events = 0;
   #bytes = 0;
+  /** Of these, what no position waits for; it takes no room from what has one. */
+  readonly #offered = { events: 0, bytes: 0 };
   /** Of the events, those that wait for the dead letters to be written. */
   #buried = 0;
   /** Events that the sink took or rejected, ever. */
@@ -98,7 +100,14 @@ export class SinkWorker {
   }
 
   get hasRoom(): boolean {
-    return this.#events < this.#settings.queue.maxEvents && this.#bytes < this.#settings.queue.maxBytes;
+    const { maxEvents, maxBytes } = this.#settings.queue;
+    return this.#events - this.#offered.events < maxEvents && this.#bytes - this.#offered.bytes < maxBytes;
+  }
+
+  /** Whether there is room for what has no position: all that waits counts. */
+  get takesOffers(): boolean {
+    const { maxEvents, maxBytes } = this.#settings.queue;
+    return this.#events < maxEvents && this.#bytes < maxBytes;
   }
 
   /** Nothing more can be expected of it for now: everything is settled or buried, or the sink is down or in a pause. */
@@ -139,6 +148,7 @@ export class SinkWorker {
   enqueue(unsettled: UnsettledEvent, route: string): void {
     this.#events++;
     this.#bytes += unsettled.bytes;
+    if (!unsettled.isAwaited) this.#countOffered(1, unsettled.bytes);
     this.#pending.push(new QueuedEvent(unsettled, route));
     if (this.#awake) return;
     this.#awake = true;
@@ -293,9 +303,16 @@ export class SinkWorker {
   }
 
   #forget(event: QueuedEvent): void {
+    const { unsettled } = event;
     this.#events--;
-    this.#bytes -= event.unsettled.bytes;
-    this.#surroundings.settled(event.unsettled);
+    this.#bytes -= unsettled.bytes;
+    if (unsettled.isAwaited) this.#surroundings.settled(unsettled);
+    else this.#countOffered(-1, -unsettled.bytes);
+  }
+
+  #countOffered(events: number, bytes: number): void {
+    this.#offered.events += events;
+    this.#offered.bytes += bytes;
   }
 
   /** The sink settled something: an outage is over, and batches may grow again. */

@@ -40,6 +40,19 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly droppedEvents = new Counter({
+    name: "twinrouter_dropped_events_total",
+    help: "Events that cannot wait (telemetry by NOTIFY) and found a sink's queue full",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly listening = new Gauge({
+    name: "twinrouter_telemetry_listening",
+    help: "1 while telemetry by NOTIFY is heard, else 0",
+    registers: [this.registry],
+  });
+
   readonly retries = new Counter({
     name: "twinrouter_retries_total",
     help: "Deliveries of an event that a sink did not take and that were tried again",
