@@ -10,6 +10,7 @@ import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
 import { logOf } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Redaction } from "./observe/redaction.ts";
+import { NotificationListener } from "./postgres/notification_listener.ts";
 import { replicatedRows } from "./postgres/replicated_rows.ts";
 import { ReplicationStream } from "./postgres/replication/replication_stream.ts";
 import type { Replicated } from "./postgres/row_change.ts";
@@ -17,8 +18,10 @@ import type { Connected } from "./postgres/replication/stream_chunk.ts";
 import { type RoutedEvent, Router } from "./route/router.ts";
 import type { Setup } from "./setup.ts";
 import { Models } from "./twin/models.ts";
+import { NotifiedTelemetry } from "./twin/notified_telemetry.ts";
 import { readModels } from "./twin/read_models.ts";
 import { ReplayGuard } from "./twin/replay_guard.ts";
+import { TELEMETRY } from "./twin/telemetry_payload.ts";
 import type { TwinItem } from "./twin/twin_change.ts";
 import { TwinChanges } from "./twin/twin_changes.ts";
 
@@ -27,6 +30,7 @@ import { TwinChanges } from "./twin/twin_changes.ts";
  *
  *     stream ─ bytes → replicatedRows ─ rows → toTwins ─ changes → toEvents ─ events → dispatcher → sinks
  *       └───────────────── confirm(lsn) ← all that every sink has settled ─────────────────┘
+ *                                 listener ─ NOTIFY ─ events ─ offer → (telemetry that may be lost; nothing waits for it)
  *
  * Each stage is an async iterator over arrays, one for each read of the socket. Nothing runs ahead: when a sink's queue
  * is full, `room` waits, nobody reads, and PostgreSQL keeps the rest. Resolves when `signal` has aborted and what was
@@ -43,13 +47,25 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
     onConfirmable: (lsn) => stream.confirm(lsn),
   });
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
-  await using _http = serveHealth(setup, stream, dispatcher, metrics);
+  const listener = listensFor(setup, metrics);
+  await using _http = serveHealth(setup, stream, dispatcher, listener, metrics);
   dispatcher.start();
   log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
 
   const rows = replicatedRows(stream, signal);
   const changes = toTwins(rows, stream, replication.graphs, metrics);
-  const events = toEvents(changes, setup, stream, signal);
+  const telemetry = new NotifiedTelemetry({
+    metrics,
+    ...(replication.graphs && { graphs: replication.graphs }),
+  });
+  const hear = (router: Router) =>
+    listener?.start((notification) => {
+      const events: RoutedEvent[] = [];
+      const item = telemetry.read(notification);
+      if (item) router.route(item, events);
+      for (const { event, targets } of events) dispatcher.offer(event, targets);
+    });
+  const events = toEvents(changes, setup, stream, hear, signal);
   try {
     for await (const items of events) {
       for (const item of items) {
@@ -74,12 +90,19 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    await listener?.[Symbol.asyncDispose]();
     await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
     const left = Object.fromEntries(
       dispatcher.states().map(({ name, queuedEvents }) => [name, queuedEvents]),
     );
     log.info("Delivery has ended; what is left comes again at the next start", { left });
   }
+}
+
+/** What hears telemetry that is said by NOTIFY, if some route wants any. */
+function listensFor({ routes, replication }: Setup, metrics: Metrics): NotificationListener | undefined {
+  if (!routes.some(({ format }) => format === "Telemetry")) return undefined;
+  return new NotificationListener(replication.connection, TELEMETRY, { metrics, log: logOf("telemetry") });
 }
 
 /** Rows → changes of twins, relationships and models, each of them once however often the server sends it. */
@@ -110,11 +133,15 @@ async function* toTwins(
 /** How long reading the models may take before the connection counts as lost. */
 const MODELS_TIMEOUT = 60_000;
 
-/** Changes → events, with the sinks that get each; each as the models are known where it stands. */
+/**
+ * Changes → events, with the sinks that get each; each as the models are known where it stands. `onRouter` is called
+ * once, as soon as it is known of which database they are.
+ */
 async function* toEvents(
   batches: AsyncIterable<readonly (TwinItem | Connected)[]>,
   setup: Setup,
   stream: ReplicationStream,
+  onRouter: (router: Router) => void,
   signal: AbortSignal,
 ): AsyncGenerator<readonly (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[]> {
   const models = new Models();
@@ -132,7 +159,7 @@ async function* toEvents(
       }
       items.push(change);
       if (change.kind !== "connected") continue;
-      router ??= new Router(setup.routes, eventFactory(setup, change, models), models);
+      if (!router) onRouter(router = new Router(setup.routes, eventFactory(setup, change, models), models));
       if (!needsModels) continue;
       const timeout = AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT)]);
       try {
@@ -163,6 +190,7 @@ function serveHealth(
   { configuration }: Setup,
   stream: ReplicationStream,
   dispatcher: Dispatcher,
+  listener: NotificationListener | undefined,
   metrics: Metrics,
 ): HttpServer | undefined {
   if (!configuration.http) return undefined;
@@ -170,6 +198,7 @@ function serveHealth(
     sinkPart(dispatcher.states()[index] ?? state)
   );
   const parts = [() => stream.health(), ...sinks, () => deadLetterPart(dispatcher.deadLetterState)];
+  if (listener) parts.push(() => listener.health());
   const health = new Health(parts, new Redaction(configuration.secrets));
   return startHttpServer({ ...configuration.http, health, metrics });
 }

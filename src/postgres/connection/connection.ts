@@ -6,7 +6,7 @@ import { type CopyBoth, CopyBothStream } from "./copy_both.ts";
 import { queryMessage, terminate } from "./frontend_messages.ts";
 import { type Login, logIn } from "./login.ts";
 import type { Received } from "./message_framer.ts";
-import { MessageReader } from "./message_reader.ts";
+import { MessageReader, type Notification } from "./message_reader.ts";
 import { ProtocolError } from "../protocol_error.ts";
 import { ServerError } from "./server_error.ts";
 import { closeSocket, openSocket, type ServerSocket } from "./socket.ts";
@@ -150,6 +150,21 @@ export class Connection implements AsyncDisposable {
       if (!(error instanceof ServerError)) await this.#abandon(signal);
       throw error;
     }
+  }
+
+  /** Who is told what others NOTIFY on the channels that this session has been made to LISTEN to, in order. */
+  set onNotification(tell: (notification: Notification) => void) {
+    this.#reader.onNotification = tell;
+  }
+
+  /**
+   * Waits for the session to end, and throws why: a `ServerError` where the server says it, such as 57P01. Throws the
+   * signal's reason when that aborts, and the session is then as it was.
+   */
+  async untilLost(signal: AbortSignal): Promise<never> {
+    using _occupied = this.#occupy("a wait");
+    const { type, body } = await this.#takeMessage(signal, undefined);
+    throw type === "E" ? new ServerError(body) : this.#unexpected(type, "a wait");
   }
 
   /** Gives the socket, paused, to somebody who speaks the protocol by himself; this object is then done. */

@@ -13,6 +13,15 @@ const BUFFER_LIMIT = 256 * 1024;
 /** A login needs little; who is not logged in to is not believed about more. */
 const LOGIN_MESSAGE_LIMIT = 64 * 1024;
 
+/** What a session says on a channel that others listen to. */
+export interface Notification {
+  /** The sending session's process at the server. */
+  readonly processId: number;
+  readonly channel: string;
+  /** Text in the client encoding; a view into received bytes. */
+  readonly payload: Uint8Array;
+}
+
 interface Waiter {
   resolve(received: Received): void;
   reject(error: unknown): void;
@@ -23,7 +32,7 @@ interface Waiter {
  * 256 KiB of whole messages the socket is paused until all of them are taken.
  *
  * What the server may send at any time is dealt with here and never taken: notices go to the log, parameters are noted,
- * notifications dropped.
+ * notifications handed on at once or, when nobody wants them, dropped.
  */
 export class MessageReader {
   readonly #socket: Duplex;
@@ -35,6 +44,8 @@ export class MessageReader {
   #paused = false;
   #waiter: Waiter | undefined;
   #failure: Error | undefined;
+  /** Called with each, in order, while they are read; what it throws ends the connection. */
+  onNotification: ((notification: Notification) => void) | undefined;
 
   /** `peer` is the server's name for error messages. */
   constructor(socket: Duplex, peer: string) {
@@ -134,7 +145,10 @@ export class MessageReader {
     }
   };
 
-  /** Deals with NoticeResponse, ParameterStatus (String name, String value) and NotificationResponse. */
+  /**
+   * Deals with NoticeResponse, ParameterStatus (String name, String value) and NotificationResponse (Int32 process id,
+   * String channel, String payload).
+   */
   #isForNobody(received: Received): boolean {
     if (received.kind !== "message") return false;
     switch (received.type) {
@@ -147,6 +161,7 @@ export class MessageReader {
         return true;
       }
       case "A":
+        if (this.onNotification) this.onNotification(readNotification(received.body));
         return true;
       default:
         return false;
@@ -166,4 +181,12 @@ export class MessageReader {
     this.#waiter?.reject(this.#failure);
     this.#waiter = undefined;
   }
+}
+
+function readNotification(body: Uint8Array): Notification {
+  const reader = new ByteReader(body);
+  const processId = reader.int32();
+  const channel = reader.cString();
+  const payload = reader.rest();
+  return { processId, channel, payload: payload.subarray(0, payload.length - 1) };
 }

@@ -29,6 +29,22 @@ function sizes(received: Received | undefined): number[] | string | undefined {
   return received?.kind === "copyData" ? received.payloads.map(({ length }) => length) : received?.type;
 }
 
+Deno.test("hands notifications on at once, with the bytes of their payload, and between other messages", async () => {
+  const { socket, reader: messages } = reader();
+  const notified = (channel: string, ...payload: number[]) =>
+    message("A", (body) => body.int32(4711).cString(channel).bytes(Uint8Array.of(...payload, 0)));
+  socket.receive(notified("nobody", 1));
+  const heard: unknown[] = [];
+  messages.onNotification = (notification) => heard.push(notification);
+  socket.receive(notified("a"), readyForQuery(), notified("b", 0xff, 0x7b));
+  assert.deepEqual(heard, [
+    { processId: 4711, channel: "a", payload: Uint8Array.of() },
+    { processId: 4711, channel: "b", payload: Uint8Array.of(0xff, 0x7b) },
+  ]);
+  assert.equal(sizes(await messages.take(signal)), "Z");
+  assert.equal(messages.poll(), undefined);
+});
+
 Deno.test("pauses the socket past 256 KiB that nobody takes, until all of it is taken", async () => {
   const { socket, reader: messages } = reader();
   const payload = new Uint8Array(60 * 1024);
