@@ -1,5 +1,5 @@
 import { messageOf } from "./observe/message_of.ts";
-import type { Filter } from "./route/filter/filter.ts";
+import type { EventFilter } from "./route/event_filter.ts";
 import { WrittenEvent } from "./route/filter/filterable_event.ts";
 import { JsonText, JsonTextError } from "./twin/json_text.ts";
 
@@ -13,7 +13,10 @@ export class UnreadableEventError extends Error {
  * format, over as many lines as it likes, or one event on each line.
  * @throws {UnreadableEventError} with the line
  */
-export async function* filterEvents(filter: Filter, lines: AsyncIterable<string>): AsyncGenerator<string> {
+export async function* filterEvents(
+  filter: EventFilter,
+  lines: AsyncIterable<string>,
+): AsyncGenerator<string> {
   let number = 0;
   let isFirst = true;
   /** An event that is not all on its first line. */
@@ -33,7 +36,7 @@ export async function* filterEvents(filter: Filter, lines: AsyncIterable<string>
   if (line > 0 && isMatch(filter, parse(text, line), line)) yield text.trimEnd();
 }
 
-function isMatch(filter: Filter, json: JsonText, line: number): boolean {
+function isMatch(filter: EventFilter, json: JsonText, line: number): boolean {
   if (json.kind !== "object") {
     throw new UnreadableEventError(`Cannot read the event in line ${line}: it is no object`);
   }

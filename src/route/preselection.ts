@@ -1,4 +1,4 @@
-import type { Filter } from "./filter/filter.ts";
+import type { EventFilter } from "./event_filter.ts";
 import type { FilterableEvent } from "./filter/filterable_event.ts";
 
 /** Tells which of many filters an event may match, by one look at each attribute that they require something of. */
@@ -9,7 +9,7 @@ export class Preselection {
   readonly #others: Uint8Array;
 
   /** What has no filter may match anything. */
-  constructor(filters: readonly (Filter | undefined)[]) {
+  constructor(filters: readonly (EventFilter | undefined)[]) {
     this.#others = Uint8Array.from(filters, (filter) => filter?.requirement ? 0 : 1);
     for (const [index, filter] of filters.entries()) {
       if (!filter?.requirement) continue;

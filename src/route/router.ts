@@ -1,7 +1,7 @@
 import type { EventFormat, RouterEvent } from "../event/cloud_event.ts";
 import { type Dialect, OWN_DIALECT } from "../event/dialect.ts";
 import type { EventFactory, EventOptions, Happening } from "../event/event_factory.ts";
-import type { Filter } from "./filter/filter.ts";
+import type { EventFilter } from "./event_filter.ts";
 import { UnsentEvent } from "./filter/filterable_event.ts";
 import { type ModelHierarchy, noHierarchy } from "./filter/model_hierarchy.ts";
 import { Preselection } from "./preselection.ts";
@@ -15,7 +15,7 @@ export interface Route {
   /** The router's own when left out. */
   readonly dialect?: Dialect;
   /** Absent where the route wants everything. */
-  readonly filter?: Filter;
+  readonly filter?: EventFilter;
 }
 
 /** Where an event goes: a sink, and the route that says so. */
@@ -54,7 +54,7 @@ interface Candidate {
   /** Of the route. */
   readonly index: number;
   readonly target: Target;
-  readonly filter: Filter | undefined;
+  readonly filter: EventFilter | undefined;
   /** Its index. */
   readonly rendering: number;
 }

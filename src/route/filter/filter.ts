@@ -1,12 +1,13 @@
+import type { EventFilter } from "../event_filter.ts";
+import type { Requirement } from "../requirement.ts";
 import { compile, type Test } from "./compile.ts";
 import type { FilterableEvent } from "./filterable_event.ts";
 import { type ModelHierarchy, noHierarchy } from "./model_hierarchy.ts";
 import { parseFilter } from "./parser.ts";
-import { type Requirement, requirementOf } from "./requirement.ts";
+import { requirementOf } from "./requirement.ts";
 
-/** Tells which events a route wants. Read once; a body is read only if the answer depends on it. */
-export class Filter {
-  /** As it was written. */
+/** A filter in the router's own language. Read once; a body is read only if the answer depends on it. */
+export class Filter implements EventFilter {
   readonly text: string;
   readonly requirement: Requirement | undefined;
   readonly #test: Test;
@@ -19,7 +20,6 @@ export class Filter {
     this.#test = compile(expression);
   }
 
-  /** Whether it may ask which models extend which. */
   get asksForModels(): boolean {
     return /IS_OF_MODEL/i.test(this.text);
   }

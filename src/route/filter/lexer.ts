@@ -1,6 +1,9 @@
-/** A piece of a filter. What stands nowhere in the language is `unknown`, for the parser to refuse in its place. */
+/**
+ * A piece of a filter. What stands nowhere in the language is `unknown`, and a string without its closing quote
+ * `unclosed`, for the parser to refuse in its place.
+ */
 export interface Token {
-  readonly kind: "name" | "number" | "string" | "symbol" | "unknown" | "end";
+  readonly kind: "name" | "number" | "string" | "symbol" | "unclosed" | "unknown" | "end";
   /** As it is written; of a string its value. */
   readonly text: string;
   /** In UTF-16 code units. */
@@ -19,7 +22,8 @@ const TOKEN = new RegExp(
     /(?<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/u,
     /'(?<string>[^']*(?:''[^']*)*)'/u,
     /(?<symbol>(?!==|<>)(?:[!<>]=|[=<>()[\],.]))/u,
-    /(?<unknown>==|<>|&&|\|\||'[^]*|[^])/u,
+    /(?<unclosed>'[^]*)/u,
+    /(?<unknown>==|<>|&&|\|\||[^])/u,
   ].map(({ source }) => source).join("|"),
   "uy",
 );
@@ -42,11 +46,12 @@ export class Lexer {
     TOKEN.lastIndex = offset;
     const groups = TOKEN.exec(this.#text)?.groups ?? {};
     if (TOKEN.lastIndex > offset) this.#offset = TOKEN.lastIndex;
-    const { name, number, string, symbol, unknown } = groups;
+    const { name, number, string, symbol, unclosed, unknown } = groups;
     if (name !== undefined) return { kind: "name", text: name, offset };
     if (number !== undefined) return { kind: "number", text: number, offset };
     if (string !== undefined) return { kind: "string", text: string.replaceAll("''", "'"), offset };
     if (symbol !== undefined) return { kind: "symbol", text: symbol, offset };
+    if (unclosed !== undefined) return { kind: "unclosed", text: unclosed, offset };
     return unknown === undefined
       ? { kind: "end", text: "", offset }
       : { kind: "unknown", text: unknown, offset };
