@@ -11,6 +11,8 @@ import { logOf } from "./src/observe/log.ts";
 import { configureLogging } from "./src/observe/log_setup.ts";
 import { messageOf } from "./src/observe/message_of.ts";
 import { resolveConnectionOptions } from "./src/postgres/connection/connection_string.ts";
+import { CesqlFilter } from "./src/route/cesql/cesql_filter.ts";
+import type { EventFilter } from "./src/route/event_filter.ts";
 import { Filter } from "./src/route/filter/filter.ts";
 import { FilterError } from "./src/route/filter/filter_error.ts";
 import { setUp } from "./src/setup.ts";
@@ -30,6 +32,7 @@ Commands:
 
 Options:
   --config FILE   The configuration (default: $TWINROUTER_CONFIG, else ./events.yaml)
+  --cesql TEXT    filter: an expression in CloudEvents SQL instead
   --event FILE    filter: one JSON event, or one on each line (default: -, standard input)
   --for TIME      demo: end after this time, such as 10s
   --seed NUMBER   demo: repeat what goes on
@@ -40,6 +43,7 @@ Exit codes: 0 clean stop, 1 failure, 2 wrong use, or a filter or event that cann
 
 const OPTIONS = {
   config: { type: "string" },
+  cesql: { type: "string" },
   event: { type: "string" },
   for: { type: "string" },
   seed: { type: "string" },
@@ -51,7 +55,7 @@ const OPTIONS = {
 const OPTIONS_OF: Readonly<Record<string, readonly string[]>> = {
   run: ["config"],
   check: ["config"],
-  filter: ["event"],
+  filter: ["cesql", "event"],
   demo: ["for", "seed"],
 };
 
@@ -82,9 +86,8 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
     return problems === 0 ? 0 : 1;
   },
 
-  async filter({ expression, event = "-" }, signal) {
-    if (expression === undefined) throw new UsageError("filter needs an expression");
-    const filter = new Filter(expression);
+  async filter({ expression, cesql, event = "-" }, signal) {
+    const filter = readFilter(expression, cesql);
     let isAny = false;
     for await (const text of filterEvents(filter, linesOf(event, signal))) {
       isAny = true;
@@ -117,6 +120,15 @@ async function route(file: string, signal: AbortSignal, level?: "warn"): Promise
   }
   await runRouter(setup, signal);
   return 0;
+}
+
+function readFilter(expression: string | undefined, cesql: string | undefined): EventFilter {
+  if (expression !== undefined && cesql !== undefined) {
+    throw new UsageError("filter takes an expression or --cesql, not both");
+  }
+  if (cesql !== undefined) return new CesqlFilter(cesql);
+  if (expression === undefined) throw new UsageError("filter needs an expression");
+  return new Filter(expression);
 }
 
 function configurationFile({ config }: Options): string {

@@ -7,6 +7,8 @@ import { messageOf } from "./observe/message_of.ts";
 import { resolveConnectionOptions } from "./postgres/connection/connection_string.ts";
 import type { ConnectionOptions } from "./postgres/connection/connection_options.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
+import { CesqlFilter } from "./route/cesql/cesql_filter.ts";
+import type { EventFilter } from "./route/event_filter.ts";
 import { Filter } from "./route/filter/filter.ts";
 import type { Route } from "./route/router.ts";
 import type { Sink, SinkContext } from "./sink/sink.ts";
@@ -97,14 +99,16 @@ function refuseOtherBodies(configuration: Configuration, kinds: LoadableKinds, p
 }
 
 function readFilter(
-  { filter, path }: RouteConfiguration,
+  { filter, cesql, path }: RouteConfiguration,
   configuration: Configuration,
   problems: Problem[],
-): Filter | undefined {
+): EventFilter | undefined {
   try {
+    if (cesql !== undefined) return new CesqlFilter(cesql);
     return filter === undefined ? undefined : new Filter(filter);
   } catch (error) {
-    problems.push(configuration.problemAt([...path, "filter"], messageOf(error)));
+    const key = cesql === undefined ? "filter" : "cesql";
+    problems.push(configuration.problemAt([...path, key], messageOf(error)));
     return undefined;
   }
 }

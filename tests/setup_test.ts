@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { sinkKinds } from "../sinks/registry.ts";
 import { ConfigurationError } from "../src/config/problem.ts";
+import { CesqlFilter } from "../src/route/cesql/cesql_filter.ts";
+import { Filter } from "../src/route/filter/filter.ts";
 import { setUp } from "../src/setup.ts";
 import { loadConfig } from "./support/load_text.ts";
 
@@ -15,9 +17,15 @@ Deno.test("routes get the filters that are written for them", async () => {
   console: [{ name: Screen }]
 eventRoutes:
   - { sinkName: Screen, filter: "subject = 'room'" }
+  - { sinkName: Screen, cesql: "subject LIKE 'room%'" }
   - { sinkName: Screen }
 `);
-  assert.deepEqual(routes.map(({ filter }) => filter?.text), ["subject = 'room'", undefined]);
+  assert.deepEqual(routes.map(({ filter }) => filter?.text), [
+    "subject = 'room'",
+    "subject LIKE 'room%'",
+    undefined,
+  ]);
+  assert.deepEqual(routes.map(({ filter }) => filter?.constructor), [Filter, CesqlFilter, undefined]);
 });
 
 Deno.test("filters that do not parse are told together, by file, line, path and column", async () => {
@@ -30,6 +38,8 @@ eventRoutes:
     filter: type == 'x'
   - sinkName: Screen
     filter: \${FILTER}
+  - sinkName: Screen
+    cesql: type = 'x' AND subject LIKE 5
 `,
     { FILTER: "(true" },
   );
@@ -40,6 +50,8 @@ eventRoutes:
       "expected =, !=, <, <=, >, >=, IN or NIN, found '=='; did you mean =?",
       "/etc/twinrouter/events.yaml:11:17 events.config.eventRoutes[2].filter: Cannot read the filter at column 6: " +
       "expected AND, OR or ')', found the end",
+      "/etc/twinrouter/events.yaml:13:16 events.config.eventRoutes[3].cesql: Cannot read the filter at column 29: " +
+      "expected a pattern in quotes, found '5'",
     ]);
     return true;
   });

@@ -93,6 +93,8 @@ export interface RouteConfiguration {
   readonly sinkName: string;
   readonly eventFormat: (typeof EVENT_FORMATS)[number];
   readonly filter?: string;
+  /** A filter in CloudEvents SQL; never beside `filter`. */
+  readonly cesql?: string;
   readonly typeMappings?: TypeMappings;
   readonly includeMetadata: boolean;
   /** Where it stands in the file; its sink's path when the file names no routes. */

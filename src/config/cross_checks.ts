@@ -87,6 +87,13 @@ function routeMistakes(
       mistakes.push({ path: [...path, "name"], message: "another route has the same name", where: "value" });
     }
     if (typeof name === "string") taken.add(name);
+    if ("filter" in mapping(route) && "cesql" in mapping(route)) {
+      mistakes.push({
+        path: [...path, "cesql"],
+        message: "stands beside filter; leave one out",
+        where: "key",
+      });
+    }
     return mistakes;
   });
 }

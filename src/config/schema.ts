@@ -117,6 +117,9 @@ const route = z.strictObject({
   filter: text({ maxLength: 10_000 }).describe(
     "Which events, such as type = '…' AND $body.patch.path = '/temperature'; all of them when left out",
   ).exactOptional(),
+  cesql: text({ maxLength: 10_000 }).describe(
+    "The same in CloudEvents SQL, such as type LIKE '%.Twin.Update'; instead of filter",
+  ).exactOptional(),
   typeMappings: typeMappings.describe("Other event types than the sink's; adt changes bodies as well")
     .exactOptional(),
   includeMetadata: flag().describe("Keep what patches leave out of $metadata").prefault(false),

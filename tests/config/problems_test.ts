@@ -194,6 +194,11 @@ const MISTAKES: readonly {
     ],
   },
   {
+    title: "a route with filters in two languages",
+    config: `${SCREEN}eventRoutes: [{ sinkName: Screen, filter: "true", cesql: "TRUE" }]`,
+    told: ["4:55 eventRoutes[0].cesql: stands beside filter; leave one out"],
+  },
+  {
     title: "two routes of one name",
     config: `${SCREEN}eventRoutes: [{ sinkName: Screen, name: a }, { sinkName: Screen, name: a }]`,
     told: ["4:76 eventRoutes[1].name: another route has the same name"],

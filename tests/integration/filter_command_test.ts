@@ -11,11 +11,11 @@ const lines = [
   `{"type": "A", "data": null}`,
 ];
 
-async function filter(text: string, expression: string): Promise<CommandResult> {
+async function filter(text: string, ...expression: string[]): Promise<CommandResult> {
   await using folder = await TemporaryFolder.make();
   const file = join(folder.path, "events.ndjson");
   await Deno.writeTextFile(file, text);
-  return await runCommand(["filter", expression, "--event", file]);
+  return await runCommand(["filter", ...expression, "--event", file]);
 }
 
 Deno.test("filter prints the events that match as they are written", async () => {
@@ -70,6 +70,27 @@ Deno.test("filter shows with a caret where a filter does not parse", async () =>
                          ^
 `,
   });
+});
+
+Deno.test("filter understands CloudEvents SQL too", async () => {
+  const text = lines.join("\n");
+  assert.deepEqual(await filter(text, "--cesql", "type = 'B' AND attempt < 4"), {
+    code: 0,
+    stdout: `${lines[1]}\n`,
+    stderr: "",
+  });
+  assert.deepEqual(await filter(text, "--cesql", "attempt = 4"), { code: 1, stdout: "", stderr: "" });
+  assert.deepEqual(await filter(text, "--cesql", "type LIKE 'A%' AND subject IN ['room']"), {
+    code: 2,
+    stdout: "",
+    stderr: `Cannot read the filter at column 31: expected '(', found '['; lists stand in parentheses
+  type LIKE 'A%' AND subject IN ['room']
+                                ^
+`,
+  });
+  const both = await filter(text, "true", "--cesql", "TRUE");
+  assert.equal(both.code, 2);
+  assert.match(both.stderr, /^filter takes an expression or --cesql, not both/);
 });
 
 Deno.test("filter names the line of what is no event", async () => {

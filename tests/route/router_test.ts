@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { dialectOf } from "../../src/event/dialect.ts";
 import { EventFactory } from "../../src/event/event_factory.ts";
+import { CesqlFilter } from "../../src/route/cesql/cesql_filter.ts";
 import { Filter } from "../../src/route/filter/filter.ts";
 import { type Route, type RoutedEvent, Router } from "../../src/route/router.ts";
 import type { TwinChange } from "../../src/twin/twin_change.ts";
@@ -70,6 +71,25 @@ Deno.test("an event goes where a route wants it", async () => {
     "c: 0/all 1/warm",
     "d: 0/all 1/warm 4/deletes",
   ]);
+});
+
+Deno.test("routes of both filter languages stand side by side", async () => {
+  const changes = await changesOf(
+    inserted(Twin, 1, room("a", 1)),
+    inserted(Twin, 2, room("b", 2)),
+    inserted(Twin, 3, room("c", 3)),
+  );
+  const cesql = (name: string, sink: number, text: string) => ({
+    ...route(name, sink),
+    filter: new CesqlFilter(text),
+  });
+  const router = new Router([
+    route("a", 0, "subject = 'a'"),
+    cesql("b", 1, "subject = 'b' AND type LIKE '%.Create'"),
+    cesql("ab", 2, "subject IN ('a', 'b') AND NOT EXISTS dataschema"),
+    cesql("missing", 3, "dataschema = 'x' OR TRUE"),
+  ], factory);
+  assert.deepEqual(routed(router, changes), ["a: 0/a 2/ab", "b: 1/b 2/ab"]);
 });
 
 Deno.test("an event that no route wants goes nowhere", async () => {
