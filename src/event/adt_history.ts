@@ -21,9 +21,8 @@ export const adtHistory: HistoryBodies = {
     const begin = `{"timeStamp":"${time}"`;
     const whose = `,"serviceId":${JSON.stringify(source)},"id":${JSON.stringify(twinOf(change))}` +
       `,"modelId":${modelOf(after) ?? null},"key":`;
-    const isRelationship = change.entity === "relationship";
-    const relationship = `,"relationshipTarget":${(isRelationship && after.get("$targetId")) || null}` +
-      `,"relationshipId":${isRelationship ? JSON.stringify(change.id) : null}`;
+    const relationship = `,"relationshipTarget":${after.get("$targetId") ?? null}` +
+      `,"relationshipId":${change.entity === "relationship" ? JSON.stringify(change.id) : null}`;
     return ({ path, before, after, sourceTime, lastUpdatedBy }) => {
       const action = !before ? "Create" : after ? "Update" : "Delete";
       return `${begin}${member("sourceTimeStamp", sourceTime)}${whose}${JSON.stringify(path.join("."))}` +
