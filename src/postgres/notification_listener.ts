@@ -10,9 +10,8 @@ import { openConnection } from "./connection/open_connection.ts";
 import { quoteName } from "./connection/quote.ts";
 import { Outage } from "./replication/outage.ts";
 
-/** How often the server is asked whether it is still there, and how long it may take to say so, in milliseconds. */
-const HEARTBEAT = 15_000;
-const PATIENCE = 10_000;
+/** In milliseconds: how often the server is asked whether it is still there, and how long it may take to say so. */
+const TIMINGS = { heartbeat: 15_000, patience: 10_000 };
 
 export interface ListenerObservers {
   readonly metrics: Metrics;
@@ -30,6 +29,7 @@ export class NotificationListener implements AsyncDisposable {
   readonly #metrics: Metrics;
   readonly #log: Log;
   readonly #outage: Outage;
+  readonly #timings: typeof TIMINGS;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
   #state: "connecting" | "listening" | "interrupted" = "connecting";
@@ -40,13 +40,20 @@ export class NotificationListener implements AsyncDisposable {
   /** The gap that has not been told, from here on. */
   #deafSince: number | undefined;
 
-  constructor(options: ConnectionOptions, channel: string, { metrics, log }: ListenerObservers) {
+  /** `timings` are for tests. */
+  constructor(
+    options: ConnectionOptions,
+    channel: string,
+    { metrics, log }: ListenerObservers,
+    timings = TIMINGS,
+  ) {
     const { targetSessionAttrs } = options;
     this.#options = {
       ...options,
       targetSessionAttrs: targetSessionAttrs === "any" ? "primary" : targetSessionAttrs,
     };
     this.#channel = channel;
+    this.#timings = timings;
     this.#metrics = metrics;
     this.#log = log;
     this.#outage = new Outage(`Listening to ${channel}`, log);
@@ -98,7 +105,7 @@ export class NotificationListener implements AsyncDisposable {
 
   /** Throws when the connection is lost before. */
   async #untilHeartbeat(connection: Connection): Promise<void> {
-    const heartbeat = AbortSignal.timeout(HEARTBEAT);
+    const heartbeat = AbortSignal.timeout(this.#timings.heartbeat);
     try {
       await connection.untilLost(AbortSignal.any([this.#closing.signal, heartbeat]));
     } catch (error) {
@@ -109,13 +116,14 @@ export class NotificationListener implements AsyncDisposable {
   }
 
   async #ask(connection: Connection, sql: string): Promise<void> {
-    const timeout = AbortSignal.timeout(PATIENCE);
+    const { patience } = this.#timings;
+    const timeout = AbortSignal.timeout(patience);
     try {
       await connection.query(sql, AbortSignal.any([this.#closing.signal, timeout]));
     } catch (error) {
       if (error !== timeout.reason) throw error;
       const server = formatAddress(connection.address);
-      throw new Error(`Cannot hear from ${server}: nothing for ${PATIENCE / 1000} s`, { cause: error });
+      throw new Error(`Cannot hear from ${server}: nothing for ${patience / 1000} s`, { cause: error });
     }
     this.#heardAt = performance.now();
   }
