@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { CloudEvent, EventFormat } from "../../src/event/cloud_event.ts";
 import { EventFactory, type EventFactoryOptions } from "../../src/event/event_factory.ts";
 import { Filter } from "../../src/route/filter/filter.ts";
 import { UnsentEvent } from "../../src/route/filter/filterable_event.ts";
+import { httpBinaryHeaders } from "../../src/sink/encode_http.ts";
+import { structuredJson } from "../../src/sink/encode.ts";
+import { NotifiedTelemetry } from "../../src/twin/notified_telemetry.ts";
+import { Metrics } from "../../src/observe/metrics.ts";
 import { inserted, message, transaction, truncated, Twin } from "../support/replicated_builder.ts";
 import { twinOutcome } from "../support/twin_items.ts";
 
@@ -93,4 +98,54 @@ Deno.test("a filter by model looks at its dataschema", async () => {
   assert(event);
   assert.equal(new Filter("IS_OF_MODEL('dtmi:example:Room;1')").matches(new UnsentEvent(event)), true);
   assert.equal(new Filter("IS_OF_MODEL('dtmi:example:Hall;1')").matches(new UnsentEvent(event)), false);
+});
+
+/** Of telemetry by NOTIFY. */
+function notified(text: string, now = 0): CloudEvent | undefined {
+  const payload = new TextEncoder().encode(text);
+  const telemetry = new NotifiedTelemetry({ metrics: new Metrics(), now: () => now });
+  const item = telemetry.read({ processId: 1, payload });
+  return item && new EventFactory(options).eventsOf(item, "Telemetry")[0]?.event;
+}
+
+Deno.test("what comes by NOTIFY has the time of its arrival and no sequence", () => {
+  const text = '{"digitalTwinId":"room","messageId":"m","graphName":"moon","telemetry":1.0}';
+  assert.deepEqual(notified(text, Date.UTC(2026, 0, 1, 12, 0, 0, 7)), {
+    id: "m",
+    type: "Konnektr.DigitalTwins.Telemetry",
+    source: "https://your-adt-instance/digitaltwins/room",
+    subject: "room",
+    time: "2026-01-01T12:00:00.007000Z",
+    datacontenttype: "application/json",
+    partitionkey: "room",
+    data: "1.0",
+  });
+});
+
+Deno.test("whatever names and values it has, an event can be written in every form", () => {
+  const text = fc.string({ unit: "binary", minLength: 1 });
+  const members = fc.record({
+    digitalTwinId: text,
+    messageId: text,
+    graphName: text,
+    componentName: fc.option(text),
+    modelId: fc.option(text),
+    timestamp: fc.option(fc.oneof(text, fc.date({ noInvalidDate: true }).map((date) => date.toISOString()))),
+    telemetry: fc.jsonValue(),
+  });
+  fc.assert(
+    fc.property(members, (members) => {
+      const text = JSON.stringify(members);
+      const given = JSON.parse(text) as typeof members;
+      const event = notified(text);
+      assert(event);
+      const { id, subject, data } = JSON.parse(structuredJson(event));
+      assert.equal(id, given.messageId.toWellFormed());
+      assert(subject.startsWith(given.digitalTwinId.toWellFormed()));
+      if (given.telemetry !== null) assert.deepEqual(data, given.telemetry);
+      new Headers(httpBinaryHeaders(event));
+      new URL(event.source);
+    }),
+    { seed: Number(Deno.env.get("SEED") ?? 20_261_126), numRuns: 1000 },
+  );
 });
