@@ -15,6 +15,7 @@ import { CesqlFilter } from "./src/route/cesql/cesql_filter.ts";
 import type { EventFilter } from "./src/route/event_filter.ts";
 import { Filter } from "./src/route/filter/filter.ts";
 import { FilterError } from "./src/route/filter/filter_error.ts";
+import { requestSnapshot } from "./src/request_snapshot.ts";
 import { setUp } from "./src/setup.ts";
 import { stopSignal } from "./src/stop_signal.ts";
 import { unroutedSinks } from "./src/unrouted_sinks.ts";
@@ -23,17 +24,22 @@ const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital t
 
 Usage: twinrouter [COMMAND] [OPTIONS]
        twinrouter filter 'EXPRESSION' [--event FILE]
+       twinrouter snapshot [--sink NAME] [--filter 'EXPRESSION'] [--wait]
 
 Commands:
   run      Route until told to stop (the default)
   check    Try the configuration, the database and every sink, and report all problems
   filter   Print those events that a route's filter matches; 0 if there are any, 1 if none
+  snapshot Ask the running router for Create events of all that is there
   demo     A building in an embedded PostgreSQL, its changes arriving as events
 
 Options:
   --config FILE   The configuration (default: $TWINROUTER_CONFIG, else ./events.yaml)
   --cesql TEXT    filter: an expression in CloudEvents SQL instead
   --event FILE    filter: one JSON event, or one on each line (default: -, standard input)
+  --sink NAME     snapshot: the only sink that gets it
+  --filter EXPR   snapshot: which of its events, as in a route
+  --wait          snapshot: stay until it is delivered, and say how far it is
   --for TIME      demo: end after this time, such as 10s
   --seed NUMBER   demo: repeat what goes on
   --help, --version
@@ -45,6 +51,9 @@ const OPTIONS = {
   config: { type: "string" },
   cesql: { type: "string" },
   event: { type: "string" },
+  sink: { type: "string" },
+  filter: { type: "string" },
+  wait: { type: "boolean" },
   for: { type: "string" },
   seed: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -56,6 +65,7 @@ const OPTIONS_OF: Readonly<Record<string, readonly string[]>> = {
   run: ["config"],
   check: ["config"],
   filter: ["cesql", "event"],
+  snapshot: ["config", "sink", "filter", "wait"],
   demo: ["for", "seed"],
 };
 
@@ -94,6 +104,15 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
       print(Deno.stdout, `${text}\n`);
     }
     return isAny ? 0 : 1;
+  },
+
+  async snapshot({ sink, filter, wait = false, ...options }, signal) {
+    const configuration = readConfiguration(configurationFile(options));
+    await using _logging = configureLogging({ secrets: configuration.secrets, level: "off" });
+    const setup = await setUp(configuration, sinkKinds, Deno.env.toObject());
+    const wish = { wait, ...(sink !== undefined && { sink }), ...(filter !== undefined && { filter }) };
+    for await (const line of requestSnapshot(setup, wish, signal)) print(Deno.stdout, `${line}\n`);
+    return 0;
   },
 
   async demo(options, signal) {

@@ -68,7 +68,9 @@ function run(): number {
   for (const item of items) {
     changes.push(item, out);
     for (const change of out) {
-      if (change.kind !== "settle") events += factory.eventsOf(change, "EventNotification").length;
+      if (change.kind !== "settle" && change.kind !== "snapshot") {
+        events += factory.eventsOf(change, "EventNotification").length;
+      }
     }
     out.length = 0;
   }

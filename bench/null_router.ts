@@ -29,7 +29,7 @@ const sink: Sink = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-const source = { connectionString, slot, publication, failover: false };
+const source = { connectionString, slot, publication, failover: false, snapshot: "never" } as const;
 const configuration: Configuration = {
   file: "bench",
   baseDirectory: Deno.cwd(),

@@ -16,19 +16,22 @@ import { ReplicationStream } from "./postgres/replication/replication_stream.ts"
 import type { Replicated } from "./postgres/row_change.ts";
 import type { Connected } from "./postgres/replication/stream_chunk.ts";
 import { type RoutedEvent, Router } from "./route/router.ts";
+import { SnapshotRestrictions } from "./route/snapshot_restrictions.ts";
 import type { Setup } from "./setup.ts";
 import { Models } from "./twin/models.ts";
 import { NotifiedTelemetry } from "./twin/notified_telemetry.ts";
 import { readModels } from "./twin/read_models.ts";
 import { ReplayGuard } from "./twin/replay_guard.ts";
+import { Snapshots } from "./twin/snapshots.ts";
 import { TELEMETRY } from "./twin/telemetry_payload.ts";
-import type { TwinItem } from "./twin/twin_change.ts";
+import type { SnapshotMark, TwinItem } from "./twin/twin_change.ts";
 import { TwinChanges } from "./twin/twin_changes.ts";
 
 /**
  * The whole way of the data, from the WAL to the sinks and the position back:
  *
  *     stream ─ bytes → replicatedRows ─ rows → toTwins ─ changes → toEvents ─ events → dispatcher → sinks
+ *       │                                          snapshots ──┘                           │
  *       └───────────────── confirm(lsn) ← all that every sink has settled ─────────────────┘
  *                                 listener ─ NOTIFY ─ events ─ offer → (telemetry that may be lost; nothing waits for it)
  *
@@ -41,14 +44,23 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   const log = logOf("router");
   const metrics = new Metrics();
   await using stream = new ReplicationStream(replication, { metrics, log: logOf("replication") });
+  const restrictions = new SnapshotRestrictions(sinks.map(({ name }) => name));
+  await using snapshots = new Snapshots(stream, {
+    settings: replication,
+    metrics,
+    refuse: (request) => restrictions.refusal(request),
+  });
   await using dispatcher = new Dispatcher(sinks, {
     deadLetters: new DeadLetterFile(configuration.deadLetterFile),
     metrics,
-    onConfirmable: (lsn) => stream.confirm(lsn),
+    onConfirmable(lsn) {
+      stream.confirm(lsn);
+      snapshots.confirmed(lsn);
+    },
   });
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
   const listener = listensFor(setup, metrics);
-  await using _http = serveHealth(setup, stream, dispatcher, listener, metrics);
+  await using _http = serveHealth(setup, stream, snapshots, dispatcher, listener, metrics);
   dispatcher.start();
   log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
 
@@ -65,7 +77,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
       if (item) router.route(item, events);
       for (const { event, targets } of events) dispatcher.offer(event, targets);
     });
-  const events = toEvents(changes, setup, stream, hear, signal);
+  const events = toEvents(snapshots.into(changes), setup, stream, restrictions, hear, signal);
   try {
     for await (const items of events) {
       for (const item of items) {
@@ -138,14 +150,15 @@ const MODELS_TIMEOUT = 60_000;
  * once, as soon as it is known of which database they are.
  */
 async function* toEvents(
-  batches: AsyncIterable<readonly (TwinItem | Connected)[]>,
+  batches: AsyncIterable<readonly (Exclude<TwinItem, SnapshotMark> | Connected)[]>,
   setup: Setup,
   stream: ReplicationStream,
+  restrictions: SnapshotRestrictions,
   onRouter: (router: Router) => void,
   signal: AbortSignal,
 ): AsyncGenerator<readonly (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[]> {
   const models = new Models();
-  const needsModels = setup.routes.some(({ format, filter }) =>
+  let needsModels = setup.routes.some(({ format, filter }) =>
     format === "DataHistory" || filter?.asksForModels
   );
   let router: Router | undefined;
@@ -153,22 +166,31 @@ async function* toEvents(
     const items: (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[] = [];
     for (const change of changes) {
       if (change.kind === "change" || change.kind === "gap" || change.kind === "telemetry") {
+        const restriction = change.kind === "change" && change.snapshot
+          ? restrictions.of(change.snapshot)
+          : undefined;
+        if (restriction?.filter?.asksForModels && !needsModels) {
+          needsModels = true;
+          await readAllModels(models, stream, signal);
+        }
         if (needsModels && change.kind !== "telemetry") models.follow(change);
-        router?.route(change, items);
+        router?.route(change, items, restriction);
         continue;
       }
       items.push(change);
       if (change.kind !== "connected") continue;
       if (!router) onRouter(router = new Router(setup.routes, eventFactory(setup, change, models), models));
-      if (!needsModels) continue;
-      const timeout = AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT)]);
-      try {
-        await readModels(models, stream, timeout);
-      } catch (error) {
-        stream.beginAgain(error);
-      }
+      if (needsModels) await readAllModels(models, stream, signal);
     }
     yield items;
+  }
+}
+
+async function readAllModels(models: Models, stream: ReplicationStream, signal: AbortSignal): Promise<void> {
+  try {
+    await readModels(models, stream, AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT)]));
+  } catch (error) {
+    stream.beginAgain(error);
   }
 }
 
@@ -189,6 +211,7 @@ function eventFactory(
 function serveHealth(
   { configuration }: Setup,
   stream: ReplicationStream,
+  snapshots: Snapshots,
   dispatcher: Dispatcher,
   listener: NotificationListener | undefined,
   metrics: Metrics,
@@ -197,7 +220,12 @@ function serveHealth(
   const sinks = dispatcher.states().map((state, index) => () =>
     sinkPart(dispatcher.states()[index] ?? state)
   );
-  const parts = [() => stream.health(), ...sinks, () => deadLetterPart(dispatcher.deadLetterState)];
+  const parts = [
+    () => stream.health(),
+    () => snapshots.health(),
+    ...sinks,
+    () => deadLetterPart(dispatcher.deadLetterState),
+  ];
   if (listener) parts.push(() => listener.health());
   const health = new Health(parts, new Redaction(configuration.secrets));
   return startHttpServer({ ...configuration.http, health, metrics });

@@ -50,10 +50,17 @@ export async function setUp(
     if (settings) sinks.push(settings);
   }
   if (problems.length > 0 || !connection) throw new ConfigurationError(problems);
-  const { slot, publication, graphs, failover } = configuration.source;
+  const { slot, publication, graphs, failover, snapshot } = configuration.source;
   return {
     configuration,
-    replication: { connection, slot, publication, failover, ...(graphs && { graphs }) },
+    replication: {
+      connection,
+      slot,
+      publication,
+      failover,
+      ...(graphs && { graphs }),
+      ...(snapshot === "initial" && { snapshot }),
+    },
     sinks,
     routes,
   };

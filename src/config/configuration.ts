@@ -54,6 +54,7 @@ export interface SourceConfiguration extends ConnectionConfiguration {
   /** Never empty; absent for every graph. */
   readonly graphs?: readonly string[];
   readonly failover: boolean;
+  readonly snapshot: "never" | "initial";
 }
 
 export interface RetryConfiguration {

@@ -68,6 +68,11 @@ const sourceKeys = {
     .describe("Graphs to follow; every graph of the database, also later ones, when left out")
     .exactOptional(),
   failover: flag().describe("Let a new slot survive a failover (PostgreSQL 17 and later)").prefault(true),
+  snapshot: choice(["never", "initial"])
+    .describe(
+      "Whether a new slot begins with Create events of all that is there already (initial) or not (never)",
+    )
+    .prefault("never"),
 };
 
 /** The types of events, by the keys that `typeMappings` know them by. */

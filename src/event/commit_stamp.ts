@@ -26,7 +26,7 @@ export class CommitStamp {
     this.time = `${digits}Z`;
     this.timeInTicks = `${digits}0Z`;
     this.committedAt = milliseconds + microseconds / 1000;
-    this.#ids = new EventIds(systemIdentifier, database, transaction);
+    this.#ids = EventIds.ofTransaction(systemIdentifier, database, transaction);
     this.#sequencePrefix = `${commitLsn.toString(16).padStart(16, "0")}-`;
   }
 

@@ -5,6 +5,7 @@ import type { CloudEvent, EventFormat, RouterEvent } from "./cloud_event.ts";
 import { CommitStamp } from "./commit_stamp.ts";
 import { dataHistoryOf } from "./data_history.ts";
 import { type Dialect, type EventShape, OWN_DIALECT } from "./dialect.ts";
+import { EventIds } from "./event_id.ts";
 import { bareHostOf, eventSourceOf } from "./event_source.ts";
 import type { EventTypeKey } from "./event_types.ts";
 import { gapData } from "./gap_data.ts";
@@ -116,9 +117,12 @@ export class EventFactory {
     const traceparent = item.kind === "gap" ? undefined : item.traceparent;
     const subject = copied(subjectOf(item));
     const partitionkey = copied(this.#partitionKeyOf(item));
+    const snapshotRow = this.#snapshotRowOf(item);
     return bodies.map(({ type, data, attributes }, index): RouterEvent => ({
       event: {
-        id: stamp.id(position ?? NOWHERE, format, item.part + index),
+        id: snapshotRow === undefined
+          ? stamp.id(position ?? NOWHERE, format, item.part + index)
+          : EventIds.inSnapshot(snapshotRow, format, index),
         type: types[type],
         source,
         subject,
@@ -127,6 +131,7 @@ export class EventFactory {
         partitionkey,
         ...(position && { sequence: stamp.sequence(position, item.part + index) }),
         ...(traceparent !== undefined && { traceparent }),
+        ...(snapshotRow !== undefined && { snapshot: true }),
         data,
         ...attributes,
       },
@@ -152,6 +157,13 @@ export class EventFactory {
       this.#sources.set(graph, sources = { own, adt: bareHostOf(own) });
     }
     return sources;
+  }
+
+  /** What names a row in its snapshot, for its events' ids. */
+  #snapshotRowOf(item: Happening): string | undefined {
+    if (item.kind !== "change" || !item.snapshot) return undefined;
+    const { systemIdentifier, database } = this.#options;
+    return JSON.stringify([systemIdentifier, database, item.snapshot.id, item.graph, item.rowId]);
   }
 
   #partitionKeyOf(item: Happening): string {

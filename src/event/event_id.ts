@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Transaction } from "../postgres/row_change.ts";
 import type { EventFormat } from "./cloud_event.ts";
@@ -42,11 +43,30 @@ export class EventIds {
   /** Variant and mix of the fourth group. */
   readonly #variantAndMix: number;
 
-  constructor(systemIdentifier: string, database: string, { commitLsn, commitTime }: Transaction) {
-    const lsn = hex(commitLsn & 0xff_ffff_ffff_ffffn, 14);
-    const mix = mixed(`${systemIdentifier} ${database} ${commitTime}`);
+  /** @param lsn 56 bits in hexadecimal */
+  private constructor(lsn: string, mix: number) {
     this.#prefix = `${lsn.slice(0, 8)}-${lsn.slice(8, 12)}-8${lsn.slice(12)}${hex(mix >>> 12, 1)}-`;
     this.#variantAndMix = 0x8000 | (mix & 0xfff) << 2;
+  }
+
+  static ofTransaction(
+    systemIdentifier: string,
+    database: string,
+    { commitLsn, commitTime }: Transaction,
+  ): EventIds {
+    const mix = mixed(`${systemIdentifier} ${database} ${commitTime}`);
+    return new EventIds(hex(commitLsn & 0xff_ffff_ffff_ffffn, 14), mix);
+  }
+
+  /**
+   * The id of an event of a snapshot, which is the same wherever in the WAL the snapshot tells it: LSN, mix and ordinal are
+   * bits of a hash.
+   * @param row what names the row, and the snapshot
+   */
+  static inSnapshot(row: string, format: EventFormat, index: number): string {
+    const hash = createHash("sha256").update(row).digest("hex");
+    const ids = new EventIds(hash.slice(0, 14), parseInt(hash.slice(14, 18), 16));
+    return ids.of(parseInt(hash.slice(18, 26), 16), format, index);
   }
 
   of(ordinal: number, format: EventFormat, index: number): string {

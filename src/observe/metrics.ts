@@ -33,6 +33,12 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly snapshotRows = new Counter({
+    name: "twinrouter_snapshot_rows_total",
+    help: "Twins, relationships and models that snapshots have told",
+    registers: [this.registry],
+  });
+
   readonly events = new Counter({
     name: "twinrouter_events_total",
     help: "Events settled, by type, sink and result (delivered, dead_lettered)",

@@ -37,6 +37,13 @@ export interface GraphModels {
   isOfModel(graph: string, model: string, ancestor: string): boolean;
 }
 
+/** Of a change, the events that are wanted, beside what routes say. */
+export interface Restriction {
+  /** The only sink that gets them. */
+  readonly sink?: number;
+  readonly filter?: EventFilter;
+}
+
 /** How a change is told; made once for all routes that want it told so. */
 interface Rendering {
   readonly format: EventFormat;
@@ -67,6 +74,8 @@ interface Draft {
   readonly selected: Uint8Array;
   readonly targets: Target[];
 }
+
+const NO_RESTRICTION: Restriction = {};
 
 /** Turns changes into events, and says which sinks get each. */
 export class Router {
@@ -105,12 +114,19 @@ export class Router {
   }
 
   /** Appends to `out` the events that somebody gets, in order. */
-  route(change: Happening, out: { push(event: RoutedEvent): unknown }): void {
-    const drafts = this.#renderings.map(({ format, options }) =>
-      this.#factory.eventsOf(change, format, options).map((event) => this.#draft(event))
-    );
+  route(
+    change: Happening,
+    out: { push(event: RoutedEvent): unknown },
+    { sink: only, filter }: Restriction = NO_RESTRICTION,
+  ): void {
     const models = this.#hierarchyOf(change.graph);
-    for (const { candidates } of this.#rivals) this.#assign(candidates, drafts, models);
+    const drafts = this.#renderings.map(({ format, options }) => {
+      const all = this.#factory.eventsOf(change, format, options).map((event) => this.#draft(event));
+      return filter ? all.filter(({ filterable }) => filter.matches(filterable, models)) : all;
+    });
+    for (const { sink, candidates } of this.#rivals) {
+      if (only === undefined || sink === only) this.#assign(candidates, drafts, models);
+    }
     // Of all renderings the first events before the second ones: a sink's events stay in the order of their sequence.
     const longest = drafts.reduce((length, events) => Math.max(length, events.length), 0);
     for (let index = 0; index < longest; index++) {

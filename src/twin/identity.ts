@@ -12,7 +12,7 @@ export type Identity =
   };
 
 /** Who the body says its row is, `undefined` if nobody. */
-export function identityOf(label: Label, body: JsonText): Identity | undefined {
+export function identityOf(label: Pick<Label, "kind" | "holdsModels">, body: JsonText): Identity | undefined {
   if (label.kind === "edge") {
     const id = nameIn(body, "$relationshipId");
     const sourceId = nameIn(body, "$sourceId");

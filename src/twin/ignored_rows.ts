@@ -15,7 +15,8 @@ export type IgnoredReason =
   | "malformed"
   | "unknown_properties"
   | "delete_without_properties"
-  | "bad_traceparent";
+  | "bad_traceparent"
+  | "bad_snapshot_message";
 
 /** What somebody would miss is told of: once for each label, or with its 1st, 10th, 100th … row. */
 const TOLD: Readonly<Partial<Record<IgnoredReason, { readonly once: boolean; readonly message: string }>>> = {
@@ -43,6 +44,10 @@ const TOLD: Readonly<Partial<Record<IgnoredReason, { readonly once: boolean; rea
   bad_traceparent: {
     once: false,
     message: "Cannot use a traceparent message: it is not in the form of W3C Trace Context",
+  },
+  bad_snapshot_message: {
+    once: false,
+    message: "Cannot use a snapshot message: it is not in the form that twinrouter snapshot writes",
   },
 };
 

@@ -34,7 +34,7 @@ export function changesOf(run: RowRun, transaction: Transaction): readonly TwinC
 }
 
 function changeOf(
-  { label, ordinal, traceparent }: RowRun,
+  { label, rowId, ordinal, traceparent }: RowRun,
   transaction: Transaction,
   part: 0 | 1,
   entity: Entity,
@@ -49,6 +49,7 @@ function changeOf(
     part,
     graph: label.graph,
     label: label.name,
+    rowId,
     ...(traceparent !== undefined && { traceparent }),
   };
 }

@@ -1,5 +1,6 @@
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Position, Transaction } from "../postgres/row_change.ts";
+import type { SnapshotMessage } from "../postgres/snapshot/snapshot_message.ts";
 import type { JsonText } from "./json_text.ts";
 import type { TelemetryPayload } from "./telemetry_payload.ts";
 
@@ -17,9 +18,22 @@ export type TwinChange = Entity & BodyChange & {
   /** The graph's name, which is the schema's. */
   readonly graph: string;
   readonly label: string;
+  /** The row's graphid; undefined where it was not sent. */
+  readonly rowId?: string | undefined;
+  /** Set if nothing changed: the snapshot tells, by a create, of what was there already. */
+  readonly snapshot?: SnapshotOrigin;
   /** Of the W3C trace that wrote it, from a logical message in the transaction. */
   readonly traceparent?: string;
 };
+
+/** A snapshot, as what it tells knows it. */
+export interface SnapshotOrigin {
+  readonly id: string;
+  /** The only sink that gets it; absent for all. */
+  readonly sink?: string;
+  /** Of its events, which ones; absent for all. */
+  readonly filter?: string;
+}
 
 /** Who something is. */
 export type Entity =
@@ -60,10 +74,19 @@ export type Telemetry = TelemetryPayload & {
   readonly traceparent?: string;
 };
 
+/** What a snapshot, this router's or another's, has written into the WAL. */
+export interface SnapshotMark {
+  readonly kind: "snapshot";
+  readonly message: SnapshotMessage;
+  readonly transaction: Transaction;
+  readonly position: Position;
+}
+
 /** What the twin stage gives, in commit order. */
 export type TwinItem =
   | TwinChange
   | Gap
   | Telemetry
+  | SnapshotMark
   /** All before it may be confirmed as `lsn`. */
   | { readonly kind: "settle"; readonly lsn: Lsn };

@@ -2,6 +2,7 @@ import { type Log, logOf } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import type { Relation, Replicated, RowChange, Transaction } from "../postgres/row_change.ts";
+import { readSnapshotMessage, SNAPSHOT_PREFIX } from "../postgres/snapshot/snapshot_message.ts";
 import type { LogicalMessage } from "../postgres/wal_message.ts";
 import { IgnoredRows } from "./ignored_rows.ts";
 import { IgnoredTelemetry } from "./ignored_telemetry.ts";
@@ -47,6 +48,7 @@ export class TwinChanges {
   readonly #readers: ReadonlyMap<string, (message: LogicalMessage, ordinal: number) => void> = new Map([
     [TRACEPARENT_PREFIX, this.#traceparentMessage.bind(this)],
     [TELEMETRY, this.#telemetryMessage.bind(this)],
+    [SNAPSHOT_PREFIX, this.#snapshotMark.bind(this)],
   ]);
 
   constructor(options: TwinChangesOptions) {
@@ -158,6 +160,15 @@ export class TwinChanges {
       part: 0,
       ...(traceparent !== undefined && { traceparent }),
     });
+  }
+
+  #snapshotMark(content: LogicalMessage, ordinal: number): void {
+    if (!content.transactional) return;
+    const transaction = this.#current;
+    const message = readSnapshotMessage(content);
+    if (!message) return this.#ignored.add("bad_snapshot_message", transaction, ordinal);
+    const position = { commitLsn: transaction.commitLsn, ordinal };
+    this.#out.push({ kind: "snapshot", message, transaction, position });
   }
 
   #emit(run: RowRun): void {

@@ -57,6 +57,7 @@ Deno.test("reads the documented configuration", () => {
     slot: "age_slot",
     graphs: ["digitaltwins"],
     failover: true,
+    snapshot: "never",
   });
   assert.deepEqual(configuration.sinks.map(({ kind, name }) => `${kind} ${name}`), [
     "console Screen",
@@ -80,7 +81,7 @@ Deno.test("reads AgeDigitalTwins' own configuration as it stands, with a route t
     routes.map(({ sinkName, eventFormat }) => `${sinkName} ${eventFormat}`).toSorted(),
     ["AdxSink DataHistory", "KafkaSink EventNotification", "MqttSink EventNotification"],
   );
-  assert.deepEqual(source, { publication: "age_pub", slot: "age_slot", failover: true });
+  assert.deepEqual(source, { publication: "age_pub", slot: "age_slot", failover: true, snapshot: "never" });
 });
 
 Deno.test("applies every default", () => {

@@ -35,7 +35,7 @@ async function eventsOf(
   });
   const { items } = await twinOutcome(rows);
   return items.flatMap((item) =>
-    item.kind === "settle"
+    item.kind === "settle" || item.kind === "snapshot"
       ? []
       : factory.eventsOf(item, format, { includeMetadata: false, dialect: dialectOf("adt") })
         .map(({ event }) => event)

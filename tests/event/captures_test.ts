@@ -15,7 +15,9 @@ interface Outcome extends TwinOutcome {
 async function outcomeOf(name: CaptureName): Promise<Outcome> {
   const outcome = await twinOutcome(new ReplicationDecoder().decode(readCapture(name)));
   const events = outcome.items.flatMap((item) =>
-    item.kind === "settle" ? [] : factory().eventsOf(item, "EventNotification").map(({ event }) => event)
+    item.kind === "settle" || item.kind === "snapshot"
+      ? []
+      : factory().eventsOf(item, "EventNotification").map(({ event }) => event)
   );
   return { ...outcome, events };
 }
@@ -36,7 +38,9 @@ async function telemetryOf(name: CaptureName): Promise<CloudEvent[]> {
     now: () => noon,
   });
   return items.flatMap((item) =>
-    item.kind === "settle" ? [] : factory().eventsOf(item, "Telemetry").map(({ event }) => event)
+    item.kind === "settle" || item.kind === "snapshot"
+      ? []
+      : factory().eventsOf(item, "Telemetry").map(({ event }) => event)
   );
 }
 

@@ -20,7 +20,7 @@ async function eventsOf(name: CaptureName, trackLastUpdatedBy = false) {
     trackLastUpdatedBy,
   });
   return items.flatMap((item) => {
-    if (item.kind === "settle") return [];
+    if (item.kind === "settle" || item.kind === "snapshot") return [];
     if (item.kind !== "telemetry") models.follow(item);
     return factory.eventsOf(item, "DataHistory").map(({ event }) => event);
   });

@@ -125,7 +125,7 @@ for (const table of [Twin, contains]) {
           row = now;
           const { items } = await twinOutcome(transaction(steps, { commitLsn: BigInt(index + 1) }));
           for (const item of items) {
-            if (item.kind === "settle") continue;
+            if (item.kind === "settle" || item.kind === "snapshot") continue;
             for (const { event } of factory.eventsOf(item, "DataHistory")) {
               assert(!ids.has(event.id));
               ids.add(event.id);

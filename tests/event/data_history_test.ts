@@ -54,7 +54,9 @@ async function eventsOf(steps: readonly Step[], options: Partial<EventFactoryOpt
     ...options,
   });
   return items.flatMap((item) =>
-    item.kind === "settle" ? [] : factory.eventsOf(item, "DataHistory").map(({ event }) => event)
+    item.kind === "settle" || item.kind === "snapshot"
+      ? []
+      : factory.eventsOf(item, "DataHistory").map(({ event }) => event)
   );
 }
 

@@ -46,7 +46,7 @@ async function eventsOf(format: EventFormat, dialect: Dialect) {
   });
   const { items } = await twinOutcome(CHANGES);
   return items.flatMap((item) =>
-    item.kind === "settle"
+    item.kind === "settle" || item.kind === "snapshot"
       ? []
       : factory.eventsOf(item, format, { includeMetadata: false, dialect }).map(({ event }) => event)
   );

@@ -33,7 +33,7 @@ function eventsOf(
   format: EventFormat = "EventNotification",
 ) {
   return items.flatMap((item): readonly RouterEvent[] =>
-    item.kind === "settle" ? [] : factory.eventsOf(item, format)
+    item.kind === "settle" || item.kind === "snapshot" ? [] : factory.eventsOf(item, format)
   );
 }
 
@@ -268,4 +268,26 @@ Deno.test("names that need escaping stand as they are in attributes and escaped 
   assert.equal(made?.event.subject, id);
   assert.equal(made?.event.partitionkey, id);
   assert.equal(JSON.parse(made?.event.data ?? "").$dtId, id);
+});
+
+Deno.test("an event of a snapshot says so, and has the same id wherever the snapshot tells it", async () => {
+  const snapshotOf = async (id: string, row: number, commitLsn: bigint, format?: EventFormat) => {
+    const { items } = await twinOutcome(transaction([inserted(Twin, row, room)], { commitLsn }));
+    const told = items.map((item) => item.kind === "change" ? { ...item, snapshot: { id } } : item);
+    return eventsOf(told, new EventFactory(options), format).map(({ event }) => event);
+  };
+  const [first] = await snapshotOf("s", 1, 100n);
+  const [again] = await snapshotOf("s", 1, 200n);
+  assert.equal(first?.snapshot, true);
+  assert.equal(first?.id, again?.id);
+  assert.equal(first?.id, "529d3f23-7a46-8091-99e5-088488c00000");
+  assert(first && again && first.sequence !== undefined && first.sequence < (again.sequence ?? ""));
+
+  const others = [
+    ...await snapshotOf("s", 2, 100n),
+    ...await snapshotOf("t", 1, 100n),
+    ...await snapshotOf("s", 1, 100n, "DataHistory"),
+  ];
+  assert.equal(others.length, 4);
+  assert.equal(new Set([first, ...others].map(({ id }) => id)).size, 5);
 });

@@ -32,7 +32,9 @@ async function eventsOf(
   ]));
   const factory = new EventFactory({ ...options, ...changed });
   return items.flatMap((item) =>
-    item.kind === "settle" ? [] : factory.eventsOf(item, format).map(({ event }) => event)
+    item.kind === "settle" || item.kind === "snapshot"
+      ? []
+      : factory.eventsOf(item, format).map(({ event }) => event)
   );
 }
 

@@ -83,7 +83,7 @@ async function routedBy(filters: readonly string[]): Promise<readonly (readonly 
   for (const [name, step] of Object.entries(HAPPENINGS)) {
     const { items } = await twinOutcome(transaction([step]));
     const out: RoutedEvent[] = [];
-    for (const item of items) if (item.kind !== "settle") router.route(item, out);
+    for (const item of items) if (item.kind !== "settle" && item.kind !== "snapshot") router.route(item, out);
     for (const { targets } of out) for (const { sink } of targets) received[sink]?.push(name as AdtEventName);
   }
   return received;

@@ -4,7 +4,8 @@ import { EventFactory } from "../../src/event/event_factory.ts";
 import { CesqlFilter } from "../../src/route/cesql/cesql_filter.ts";
 import { Filter } from "../../src/route/filter/filter.ts";
 import { type Route, type RoutedEvent, Router } from "../../src/route/router.ts";
-import type { TwinChange } from "../../src/twin/twin_change.ts";
+import { SnapshotRestrictions } from "../../src/route/snapshot_restrictions.ts";
+import type { SnapshotOrigin, TwinChange } from "../../src/twin/twin_change.ts";
 import {
   deleted,
   inserted,
@@ -199,4 +200,27 @@ Deno.test("routes that want a change told alike share its event", async () => {
     route("four", 3),
   ], factory);
   assert.deepEqual(routed(router, changes), ["a: 0/one 1/two", "a: 2/three 3/four"]);
+});
+
+Deno.test("of a snapshot each sink gets what was asked for it", async () => {
+  const [a, b] = await changesOf(inserted(Twin, 1, room("a", 1)), inserted(Twin, 2, room("b", 2)));
+  assert(a && b);
+  const router = new Router([route("all", 0), route("high", 1, "$body.T > 1"), route("rest", 1)], factory);
+  const restrictions = new SnapshotRestrictions(["One", "Two"]);
+  const told = (asked: Omit<SnapshotOrigin, "id">) => {
+    const snapshot = { id: JSON.stringify(asked), ...asked };
+    const out: RoutedEvent[] = [];
+    for (const row of [a, b]) router.route({ ...row, snapshot }, out, restrictions.of(snapshot));
+    return out.map(({ event: { event }, targets }) =>
+      `${event.subject}: ${targets.map(({ sink, route }) => `${sink}/${route}`).join(" ")}`
+    );
+  };
+  assert.deepEqual(told({}), ["a: 0/all 1/rest", "b: 0/all 1/high"]);
+  assert.deepEqual(told({ sink: "Two" }), ["a: 1/rest", "b: 1/high"]);
+  assert.deepEqual(told({ filter: "subject = 'b' AND snapshot = true" }), ["b: 0/all 1/high"]);
+  assert.deepEqual(told({ sink: "gone" }), []);
+
+  assert.equal(restrictions.refusal({ sink: "One", filter: "true" }), undefined);
+  assert.equal(restrictions.refusal({ sink: "Three" }), "no sink has the name Three");
+  assert.match(restrictions.refusal({ filter: "type =" }) ?? "", /^Cannot read the filter at column 7/);
 });

@@ -39,6 +39,8 @@ export function describeTwinItems(items: readonly TwinItem[]): string[] {
     switch (item.kind) {
       case "settle":
         return "settle";
+      case "snapshot":
+        return `snapshot ${item.message.kind} @${item.position.ordinal}`;
       case "gap":
         return `gap ${item.label} @${item.position.ordinal}.${item.part}`;
       case "telemetry":

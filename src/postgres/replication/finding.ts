@@ -7,7 +7,7 @@ export interface Finding {
    */
   readonly severity: "fatal" | "transient" | "warning";
   /** What it is about; `history`: whether the changes since the last connection can still be had. */
-  readonly about: "server" | "role" | "slot" | "publication" | "graphs" | "history";
+  readonly about: "server" | "role" | "slot" | "publication" | "graphs" | "history" | "snapshot";
   /** `Cannot <action>: <state>` */
   readonly problem: string;
   readonly remedy: string;

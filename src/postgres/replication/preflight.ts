@@ -5,6 +5,7 @@ import { quoteName, quoteString } from "../connection/quote.ts";
 import { type ReplicationSettings } from "./replication_settings.ts";
 import type { ServerFacts } from "./server_facts.ts";
 import type { Slot } from "./slot.ts";
+import { STORE_STATEMENTS, storeGrants } from "../snapshot/snapshot_store.ts";
 
 /** The oldest version whose pgoutput sends logical decoding messages. */
 const OLDEST_VERSION = 140_000;
@@ -16,6 +17,7 @@ export function preflight(facts: ServerFacts, settings: ReplicationSettings): re
     ...(facts.slot ? judgeSlot(facts.slot, facts, settings) : judgeNoSlot(facts, settings)),
     ...judgePublication(facts, settings),
     ...judgeGraphs(facts, settings),
+    ...judgeSnapshot(facts, settings),
   ];
   const order = ["fatal", "transient", "warning"];
   return findings.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
@@ -207,4 +209,21 @@ function* judgeGraphs({ catalog, server }: ServerFacts, settings: ReplicationSet
       remedy: "It is followed as soon as it is created; if that is not what you expect, correct its name.",
     };
   }
+}
+
+/** A snapshot that begins with the slot has to be able to keep how far it has come. */
+function* judgeSnapshot(
+  { slot, role, store, server }: ServerFacts,
+  settings: ReplicationSettings,
+): Iterable<Finding> {
+  if (settings.snapshot !== "initial" || slot !== undefined) return;
+  if (store.exists ? store.writable : role.mayCreate) return;
+  const statements = [...(store.exists ? [] : STORE_STATEMENTS), ...storeGrants(quoteName(role.name))];
+  yield {
+    severity: "fatal",
+    about: "snapshot",
+    problem:
+      `Cannot begin with a snapshot: role ${role.name} may not keep its progress in database ${server.database}`,
+    remedy: `Run as a superuser:\n${statements.map((statement) => `${statement};`).join("\n")}`,
+  };
 }

@@ -9,6 +9,8 @@ export interface ReplicationSettings {
   readonly graphs?: readonly string[];
   /** Whether a slot that has to be created survives a failover to a standby (PostgreSQL 17 and later). */
   readonly failover: boolean;
+  /** Whether what is there already is told when a slot had to be made; it is not when left out. */
+  readonly snapshot?: "initial";
 }
 
 /** Whether a graph's changes are wanted. */

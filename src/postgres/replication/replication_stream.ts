@@ -15,6 +15,7 @@ import { ReplicationSession, SilenceError } from "./replication_session.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import { readSlot, waitForSlot } from "./slot.ts";
 import { endOnAbort, openSource, readWalEnd, type Source } from "./source.ts";
+import type { Sql } from "../connection/sql.ts";
 import { isHopeless, sqlState } from "../connection/sql_state.ts";
 import type { Connected, StreamChunk } from "./stream_chunk.ts";
 
@@ -155,6 +156,11 @@ export class ReplicationStream implements AsyncDisposable {
         problem: `Cannot read ${graph}.${label}: ${error instanceof Error ? error.message : error}`,
         remedy: `GRANT SELECT ON ${quoteTable({ schema: graph, name: label })} TO this router's role.`,
       }));
+  }
+
+  /** For SQL on the server that is streamed from; undefined without a connection, and ended with it. */
+  get sql(): Sql | undefined {
+    return this.#streaming?.source.sql;
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */

@@ -3,6 +3,7 @@ import { type Publication, readPublication } from "./publication.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import { readRole, type Role } from "./role.ts";
 import { readSlot, type Slot } from "./slot.ts";
+import { readStoreRights, type StoreRights } from "../snapshot/snapshot_store.ts";
 import type { Sql } from "../connection/sql.ts";
 
 /** All about a database that decides whether, and how, its changes can be read. */
@@ -13,6 +14,7 @@ export interface ServerFacts {
   readonly slot: Slot | undefined;
   readonly publication: Publication | undefined;
   readonly catalog: GraphCatalog;
+  readonly store: StoreRights;
 }
 
 export interface ServerState {
@@ -35,6 +37,7 @@ export async function readServerFacts(sql: Sql, settings: ReplicationSettings): 
     slot: await readSlot(sql, settings.slot),
     publication: await readPublication(sql, settings.publication),
     catalog: await readGraphCatalog(sql),
+    store: await readStoreRights(sql),
   };
 }
 

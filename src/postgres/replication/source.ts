@@ -13,6 +13,7 @@ import { follows, type ReplicationSettings } from "./replication_settings.ts";
 import type { Role } from "./role.ts";
 import { readServerFacts, type ServerFacts } from "./server_facts.ts";
 import { createSlot, readSlotUser } from "./slot.ts";
+import { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import { openSql, type Sql } from "../connection/sql.ts";
 
 /** A server that is ready for START_REPLICATION: two connections to it, and everything in it that replication needs. */
@@ -62,9 +63,17 @@ export async function openSource(
   resources.defer(() => sql.end({ timeout: 0 }));
   const { server, role, slot, catalog } = await prepare(sql, address, settings, context, signal);
   if (slot === undefined) {
+    if (settings.snapshot === "initial") {
+      const store = new SnapshotStore(sql, settings.slot);
+      await store.prepare();
+      await store.addInitial();
+    }
     const failover = settings.failover && server.version >= 170_000;
     await createSlot(sql, settings.slot, { failover, log: context.log }, signal);
-    context.log.info(`Created slot ${settings.slot}: changes from now on give events, earlier ones do not`);
+    context.log.info(
+      `Created slot ${settings.slot}: changes from now on give events, ` +
+        (settings.snapshot === "initial" ? "after a snapshot of what is there" : "earlier ones do not"),
+    );
   }
   const connection = await openConnection(settings.connection, { replication: "database" }, signal, address);
   resources.use(connection);

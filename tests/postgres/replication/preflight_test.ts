@@ -33,6 +33,7 @@ function facts(changed: Partial<ServerFacts> & { readonly state?: Partial<Server
         columnListIn: undefined,
       }],
     },
+    store: { exists: false, writable: false },
     ...rest,
   };
 }
@@ -100,4 +101,24 @@ Deno.test("a slot that holds more WAL than it may is warned of", () => {
   const [finding] = preflight(facts({ slot, publication }), settings);
   assert.equal(finding?.severity, "warning");
   assert.match(finding?.remedy ?? "", /max_slot_wal_keep_size/);
+});
+
+Deno.test("a snapshot that begins with the slot needs a role that may keep its progress", () => {
+  const initial: ReplicationSettings = { ...settings, snapshot: "initial" };
+  const role = { name: "router", isSuperuser: false, mayReplicate: true, mayCreate: false };
+  const publication = { omits: [], filtered: [] } as unknown as ServerFacts["publication"];
+  const problems = (changed: Partial<ServerFacts>, with_ = initial) =>
+    preflight(facts({ role, ...changed }), with_).filter(({ about }) => about === "snapshot");
+
+  const [missing] = problems({});
+  assert.equal(missing?.severity, "fatal");
+  assert.match(
+    missing?.remedy ?? "",
+    /CREATE SCHEMA IF NOT EXISTS digitaltwins_eventing;[^]*GRANT SELECT, INSERT/,
+  );
+  assert.doesNotMatch(problems({ store: { exists: true, writable: false } })[0]?.remedy ?? "", /CREATE/);
+  assert.deepEqual(problems({ store: { exists: true, writable: true } }), []);
+  assert.deepEqual(problems({ role: { ...role, mayCreate: true } }), []);
+  assert.deepEqual(problems({ slot: { name: "age_slot", plugin: "pgoutput" }, publication }), []);
+  assert.deepEqual(problems({}, settings), []);
 });
