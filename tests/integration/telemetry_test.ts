@@ -218,3 +218,24 @@ Deno.test("a logical message survives a router that is killed", async () => {
   assert.deepEqual(scene.ids.slice(held), ["before", "while-away", "outside"]);
   await scene.database.untilConfirmed();
 });
+
+Deno.test("without a route that wants telemetry nobody listens", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await using router = await RouterProcess.start(folder.path, {
+    source: { connectionString: database.server.connectionString },
+    eventSinks: { file: [{ name: "Archive", path: "./events.ndjson" }] },
+  });
+  await router.untilReadyIs(200);
+  await database.sql`INSERT INTO digitaltwins."Twin" (properties) VALUES ('{"$dtId": "room"}')`;
+  await until(
+    async () =>
+      await router.metric(
+        'twinrouter_events_total{type="Konnektr.DigitalTwins.Twin.Create",sink="Archive",result="delivered"}',
+      ) === 1,
+    "a twin to arrive",
+  );
+  const [listening] = await database.sql`SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`;
+  assert.equal(listening, undefined);
+  assert(!(await router.readiness())?.body.includes("listen."));
+});
