@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../sink/clock.ts";
 
 /** The waits for retries of one sink: a pause of the whole sink, and the keys that wait by themselves. */
 export class Backoffs {

@@ -1,8 +1,8 @@
 import type { Log } from "../observe/log.ts";
-import type { Clock } from "./clock.ts";
 import type { DeadLetter, DeadLetterStore } from "./dead_letter.ts";
 import { backoff, type RetrySettings } from "./retry_policy.ts";
 import { messageOf } from "../observe/message_of.ts";
+import type { Clock } from "../sink/clock.ts";
 
 const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 const MOST_AT_ONCE = 1000;

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../sink/clock.ts";
 
 /** Lets a batch that is not full wait for more events, as long as its sink prefers. */
 export class Linger {

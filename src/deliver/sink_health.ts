@@ -1,6 +1,6 @@
 import type { Log } from "../observe/log.ts";
+import type { Clock } from "../sink/clock.ts";
 import type { SinkError } from "../sink/sink_error.ts";
-import type { Clock } from "./clock.ts";
 
 /**
  * `connecting`: not reached yet. `connected`: takes events. `stalled`: has them, and does not answer. `retrying`: in an

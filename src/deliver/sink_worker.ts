@@ -1,12 +1,12 @@
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { Clock } from "../sink/clock.ts";
 import type { Sink } from "../sink/sink.ts";
 import type { SinkError } from "../sink/sink_error.ts";
 import { assess, type Failures, type Flight, noteFailure } from "./assessment.ts";
 import { asSinkError, attempt } from "./attempt.ts";
 import { Backoffs } from "./backoffs.ts";
 import type { UnsettledEvent } from "./checkpoint.ts";
-import type { Clock } from "./clock.ts";
 import type { DeadLetterQueue } from "./dead_letter_queue.ts";
 import { Linger } from "./linger.ts";
 import { type BatchLimits, PendingEvents, QueuedEvent } from "./pending_events.ts";

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../../src/deliver/clock.ts";
+import type { Clock } from "../../src/sink/clock.ts";
 
 /** Time that passes only when a test says so. */
 export class FakeClock implements Clock {

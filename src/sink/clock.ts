@@ -1,4 +1,4 @@
-/** Time as delivery sees it, so that tests can bring their own. */
+/** Time as delivery and sinks see it, so that tests can bring their own. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
