@@ -8,6 +8,8 @@ export interface HttpClientOptions {
   readonly connections: number;
   /** PEM certificates of authorities to trust too; an absolute path. */
   readonly caFile: string | undefined;
+  /** PEM files of the certificate that the program shows, and of its key; absolute paths. */
+  readonly identity?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
 /** `fetch` over the client's connections, within its timeout, without following redirects. */
@@ -27,13 +29,23 @@ export class HttpClient implements Disposable {
   }
 
   /** Reads the certificates; reaches nobody yet. */
-  static async open({ timeout, connections, caFile }: HttpClientOptions): Promise<HttpClient> {
+  static async open({ timeout, connections, caFile, identity }: HttpClientOptions): Promise<HttpClient> {
     try {
       const caCerts = caFile === undefined ? [] : [await Deno.readTextFile(caFile)];
-      return new HttpClient(timeout, Deno.createHttpClient({ caCerts, poolMaxIdlePerHost: connections }));
+      const shown = identity && {
+        cert: await Deno.readTextFile(identity.certFile),
+        key: await Deno.readTextFile(identity.keyFile),
+      };
+      return new HttpClient(
+        timeout,
+        Deno.createHttpClient({ caCerts, poolMaxIdlePerHost: connections, ...shown }),
+      );
     } catch (error) {
       const reason = error instanceof Error ? error.message : error;
-      throw new SinkError("fatal", `Cannot use the certificates of ${caFile}: ${reason}`, { cause: error });
+      const files = [caFile, identity?.certFile, identity?.keyFile].filter((file) => file !== undefined);
+      throw new SinkError("fatal", `Cannot use the certificates of ${files.join(", ")}: ${reason}`, {
+        cause: error,
+      });
     }
   }
 
@@ -105,8 +117,14 @@ function networkError(url: URL, error: unknown): SinkError {
   const message = error.cause instanceof Error ? error.cause.message : error.message;
   const reason = /client error \(\w+\): (.*)$/s.exec(message)?.[1] ?? message;
   const shown = reason.replaceAll(url.href, url.origin);
-  const kind = error instanceof Deno.errors.NotCapable ? "fatal" : "retryable";
-  return new SinkError(kind, `Cannot reach ${url.origin}: ${shown}`, {
+  const isRefused = REFUSED_CERTIFICATE.test(reason);
+  const kind = isRefused || error instanceof Deno.errors.NotCapable ? "fatal" : "retryable";
+  const hint = isRefused ? " (the client's certificate is refused)" : "";
+  return new SinkError(kind, `Cannot reach ${url.origin}: ${shown}${hint}`, {
     cause: new Error(message.replaceAll(url.href, url.origin)),
   });
 }
+
+/** The alerts of TLS that a server sends when it wants another client certificate (RFC 8446, section 6.2). */
+const REFUSED_CERTIFICATE =
+  /fatal alert: (BadCertificate|UnsupportedCertificate|Certificate(Required|Revoked|Expired|Unknown)|UnknownC[Aa]|AccessDenied)/;

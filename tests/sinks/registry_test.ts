@@ -15,9 +15,12 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
     {
       url: "https://example.com/events",
       contentMode: "structured",
+      maxBytes: 1_048_576,
       concurrency: 16,
       timeout: 30_000,
       headers: {},
+      validation: "optional",
+      origin: "twinrouter",
     },
   ],
   [

@@ -27,6 +27,31 @@ export function readStructuredEvent(text: string): ReceivedEvent {
   return { attributes: attributesOf(event, JSON.parse(text)), data: text.slice(mark + 8, -1) };
 }
 
+/** Reads a batch in the JSON format, as a whole and event by event. */
+export function readBatchedEvents(text: string): ReceivedEvent[] {
+  const headers = { "content-type": "application/cloudevents-batch+json; charset=utf-8" };
+  const parsed = HTTP.toEvent({ headers, body: text });
+  assert(Array.isArray(parsed), "an event instead of a batch");
+  const events = elementsOf(text).map(readStructuredEvent);
+  assert.deepEqual(parsed.map(({ id }) => id), events.map(({ attributes }) => attributes.id));
+  return events;
+}
+
+/** The texts of a JSON array's elements, which are objects. */
+function elementsOf(array: string): string[] {
+  const elements: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (const { 0: token, index } of array.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (token === "{" || token === "[") {
+      if (++depth === 2) start = index;
+    } else if ((token === "}" || token === "]") && --depth === 1) {
+      elements.push(array.slice(start, index + 1));
+    }
+  }
+  return elements;
+}
+
 /** Reads an event in HTTP binary mode. The package does not decode header values, so that is done before. */
 export function readHttpBinaryEvent(headers: ReadonlyMap<string, string>, body: string): ReceivedEvent {
   const decoded: Record<string, string> = {};
