@@ -78,7 +78,7 @@ export function typed({ snapshot }: Readonly<Record<string, unknown>>): { snapsh
 }
 
 /** What the package understood, but for `time`, which it cuts to milliseconds: that is taken as written. */
-function attributesOf(
+export function attributesOf(
   event: Readonly<Record<string, unknown>>,
   written: Readonly<Record<string, unknown>>,
 ): ReceivedAttributes {
@@ -92,7 +92,7 @@ function attributesOf(
   return attributes as unknown as ReceivedAttributes;
 }
 
-function asOneEvent(parsed: ReturnType<typeof HTTP.toEvent<unknown>>): PackageEvent<unknown> {
+export function asOneEvent(parsed: ReturnType<typeof HTTP.toEvent<unknown>>): PackageEvent<unknown> {
   assert(!Array.isArray(parsed), "a batch instead of an event");
   const event = parsed as PackageEvent<unknown>;
   event.validate();
