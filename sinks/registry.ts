@@ -46,7 +46,11 @@ export const sinkKinds = {
     load: () => import("./webhook/mod.ts"),
   },
   kafka: { options: kafkaOptions, defaultFormat: "EventNotification", load: undefined },
-  mqtt: { options: mqttOptions, defaultFormat: "EventNotification", load: undefined },
+  mqtt: {
+    options: mqttOptions,
+    defaultFormat: "EventNotification",
+    load: () => import("./mqtt/mod.ts"),
+  },
   kusto: { options: kustoOptions, defaultFormat: "DataHistory", load: undefined, needsOwnBodies: true },
 } as const satisfies Readonly<Record<string, SinkKind>>;
 

@@ -6,7 +6,11 @@ import { loadConfiguration } from "../../src/config/load_configuration.ts";
 import { inRepository } from "../support/repository.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 
-const environment = { DATABASE_URL: "postgres://router@db.example/twins", HOOK_TOKEN: "token" };
+const environment = {
+  DATABASE_URL: "postgres://router@db.example/twins",
+  HOOK_TOKEN: "token",
+  MQTT_PASSWORD: "pw",
+};
 const example = inRepository("deploy/events.example.yaml");
 
 function load(file: string) {
@@ -23,7 +27,7 @@ async function loadText(text: string) {
 
 Deno.test("the example configuration loads, and its values are the defaults that it says they are", async () => {
   const configuration = load(example);
-  assert.deepEqual(configuration.sinks.map(({ name }) => name), ["Screen", "Archive", "Hook"]);
+  assert.deepEqual(configuration.sinks.map(({ name }) => name), ["Screen", "Archive", "Hook", "Broker"]);
   const bare = await loadText(
     "events: { config: { source: { connectionString: '${DATABASE_URL}' }, eventSinks: { console: [{ name: Screen }] } } }",
   );

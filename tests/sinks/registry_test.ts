@@ -83,12 +83,28 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
       username: "your-username",
       password: "your-password",
       protocolVersion: "3.1.1",
+      contentMode: "structured",
+      qos: 1,
+      retain: false,
+      keepAlive: 30_000,
+      sessionExpiry: 3_600_000,
+      willDelay: 10_000,
     },
   ],
   [
     "mqtt",
     { broker: "localhost", topic: "t" },
-    { broker: "localhost", port: 1883, topic: "t", protocolVersion: "5.0.0" },
+    {
+      broker: "localhost",
+      topic: "t",
+      protocolVersion: "5.0.0",
+      contentMode: "structured",
+      qos: 1,
+      retain: false,
+      keepAlive: 30_000,
+      sessionExpiry: 3_600_000,
+      willDelay: 10_000,
+    },
   ],
 ];
 
@@ -154,7 +170,7 @@ Deno.test("every kind but those still to come makes its sink", async () => {
     await using _sink = module.createSink(options.parse(written) as never, context);
     made.push(kind);
   }
-  assert.deepEqual(made, ["console", "file", "webhook"]);
+  assert.deepEqual(made, ["console", "file", "webhook", "mqtt"]);
 });
 
 interface ModuleGraph {
@@ -195,5 +211,10 @@ Deno.test("the registry loads no sink, and no library but zod", async () => {
   );
   assert.deepEqual(foreign.filter((each) => !/^npm:\/?zod@/.test(each)), []);
   const later = [...loadedLater].map((each) => relativeToRoot(fromFileUrl(each))).sort();
-  assert.deepEqual(later, ["sinks/console/mod.ts", "sinks/file/mod.ts", "sinks/webhook/mod.ts"]);
+  assert.deepEqual(later, [
+    "sinks/console/mod.ts",
+    "sinks/file/mod.ts",
+    "sinks/mqtt/mod.ts",
+    "sinks/webhook/mod.ts",
+  ]);
 });
