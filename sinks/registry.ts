@@ -3,7 +3,7 @@ import type { EventFormat, Sink, SinkContext } from "../src/sink/sink.ts";
 import { options as consoleOptions } from "./console/config.ts";
 import { options as fileOptions } from "./file/config.ts";
 import { options as kafkaOptions } from "./kafka/config.ts";
-import { options as kustoOptions } from "./kusto/config.ts";
+import { options as kustoOptions, refuses as kustoRefuses } from "./kusto/config.ts";
 import { options as mqttOptions } from "./mqtt/config.ts";
 import { options as webhookOptions } from "./webhook/config.ts";
 
@@ -13,10 +13,10 @@ export interface SinkKind {
   readonly options: z.ZodObject;
   /** Of its routes that name no format. */
   readonly defaultFormat: EventFormat;
+  /** Why a sink with these options takes no events of the format, where that is so. */
+  readonly refuses?: (format: EventFormat, options: Readonly<Record<string, unknown>>) => string | undefined;
   /** Loads the sink itself; undefined for a kind whose configuration is only understood. */
   readonly load: (() => Promise<SinkModule>) | undefined;
-  /** Whether it reads bodies, and knows no others than the router's own. */
-  readonly needsOwnBodies?: boolean;
 }
 
 /** What `sinks/<kind>/mod.ts` exports. */
@@ -51,7 +51,12 @@ export const sinkKinds = {
     defaultFormat: "EventNotification",
     load: () => import("./mqtt/mod.ts"),
   },
-  kusto: { options: kustoOptions, defaultFormat: "DataHistory", load: undefined, needsOwnBodies: true },
+  kusto: {
+    options: kustoOptions,
+    defaultFormat: "DataHistory",
+    refuses: kustoRefuses,
+    load: () => import("./kusto/mod.ts"),
+  },
 } as const satisfies Readonly<Record<string, SinkKind>>;
 
 export type SinkKindName = keyof typeof sinkKinds;

@@ -17,8 +17,6 @@ import type { Sink, SinkContext } from "./sink/sink.ts";
 export interface LoadableKind {
   /** Undefined for a kind that this version only understands the configuration of. */
   readonly load: (() => Promise<{ createSink(options: unknown, context: SinkContext): Sink }>) | undefined;
-  /** Whether it reads bodies, and knows no others than the router's own. */
-  readonly needsOwnBodies?: boolean;
 }
 
 export type LoadableKinds = Readonly<Record<string, LoadableKind>>;
@@ -43,7 +41,6 @@ export async function setUp(
   const problems: Problem[] = [];
   const connection = readConnection(configuration, environment, problems);
   const routes = readRoutes(configuration, problems);
-  refuseOtherBodies(configuration, kinds, problems);
   const sinks: SinkSettings[] = [];
   for (const sink of configuration.sinks) {
     const settings = await makeSink(sink, configuration, kinds, problems);
@@ -90,19 +87,6 @@ function readRoutes(configuration: Configuration, problems: Problem[]): readonly
     const dialect = dialectOf(route.typeMappings, sinkMappings[sink]);
     return [{ name, sink, format: eventFormat, includeMetadata, dialect, ...(filter && { filter }) }];
   });
-}
-
-/** A preset that changes bodies, where the sink could not read them. */
-function refuseOtherBodies(configuration: Configuration, kinds: LoadableKinds, problems: Problem[]): void {
-  const kindOf = new Map(configuration.sinks.map(({ name, kind }) => [name, kind]));
-  const sinks = configuration.sinks.map((sink) => ({ ...sink, sinkName: sink.name }));
-  for (const { sinkName, typeMappings, path } of [...sinks, ...configuration.routes]) {
-    const kind = kindOf.get(sinkName) ?? "";
-    if (!kinds[kind]?.needsOwnBodies || dialectOf(typeMappings).shape === "own") continue;
-    const message = `changes bodies, of which ${kind} sinks know only the usual ones; ` +
-      "name konnektr-graph, or types by key";
-    problems.push(configuration.problemAt([...path, "typeMappings"], message));
-  }
 }
 
 function readFilter(

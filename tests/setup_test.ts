@@ -90,38 +90,3 @@ Deno.test("a sink's type mappings count where the file names no routes", async (
   const { routes } = await setUpWith("eventSinks: { console: [{ name: Adt, typeMappings: adt }] }\n");
   assert.deepEqual(routes.map(({ dialect }) => dialect?.shape), ["adt"]);
 });
-
-Deno.test("a sink that reads bodies takes no preset that changes them, however it is named", async () => {
-  const kinds = { ...sinkKinds, kusto: { ...sinkKinds.kusto, load: sinkKinds.console.load } };
-  const told = (config: string) =>
-    setUp(loadConfig(source + config), kinds, {}).then(
-      () => [],
-      ({ problems }: ConfigurationError) =>
-        problems.map(({ line, path, message }) => `${line} ${path.replace("events.config.", "")} ${message}`),
-    );
-  const adx = (name: string, more = "") =>
-    `{ name: ${name}, ingestionUri: https://ingest-x, database: d${more} }`;
-  const message =
-    "changes bodies, of which kusto sinks know only the usual ones; name konnektr-graph, or types by key";
-  assert.deepEqual(
-    await told(`eventSinks:
-  kusto:
-    - ${adx("A", ", typeMappings: adt")}
-    - ${adx("B", ", typeMappings: konnektr-graph")}
-  console: [{ name: C, typeMappings: adt }]
-eventRoutes:
-  - { sinkName: A }
-  - { sinkName: B, typeMappings: { PropertyEvent: Contoso.Property } }
-  - sinkName: B
-    typeMappings: adt
-  - { sinkName: C, typeMappings: adt }
-`),
-    [
-      `6 eventSinks.kusto[0].typeMappings ${message}`,
-      `13 eventRoutes[2].typeMappings ${message}`,
-    ],
-  );
-  assert.deepEqual(await told(`eventSinks:\n  kusto: [${adx("A", ", typeMappings: adt")}]\n`), [
-    `5 eventSinks.kusto[0].typeMappings ${message}`,
-  ]);
-});

@@ -1,5 +1,5 @@
 import type { CloudEvent } from "../../src/sink/sink.ts";
-import { parseKeepingDigits } from "./parse_digits.ts";
+import { parseKeepingDigits } from "../../src/sink/parse_digits.ts";
 import type { Span } from "./styled_text.ts";
 import { printable, shorten } from "./terminal_text.ts";
 

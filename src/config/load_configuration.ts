@@ -3,10 +3,15 @@ import { messageOf } from "../observe/message_of.ts";
 import { Redaction } from "../observe/redaction.ts";
 import { checkSchema } from "./check_schema.ts";
 import { ConfigDocument } from "./config_document.ts";
-import type { Configuration, ConnectionConfiguration } from "./configuration.ts";
+import type {
+  Configuration,
+  ConnectionConfiguration,
+  RouteConfiguration,
+  SinkConfiguration,
+} from "./configuration.ts";
 import { crossCheck, TOP } from "./cross_checks.ts";
 import { reasonOf, type References } from "./interpolation.ts";
-import { ConfigurationError, type Mistake, type Path } from "./problem.ts";
+import { ConfigurationError, type Mistake, type Path, quoted } from "./problem.ts";
 import { ProblemTeller } from "./problem_teller.ts";
 import { resolveRoutes, resolveSinks, resolveSource } from "./resolve.ts";
 import {
@@ -57,10 +62,11 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
   const { eventSource, trackLastUpdatedBy, maxBatchSize, http, shutdownTimeout, deadLetterFile, ...rest } =
     output.events.config;
   const sinks = resolveSinks(rest.eventSinks, rest);
-  const contradictions = sinks.filter(({ retry }) => retry.initial > retry.max).map(({ path }) =>
-    teller.tell({ path: [...path, "retry"], message: `initial ${INITIAL_ABOVE_MAX}`, where: "key" })
-  );
-  if (contradictions.length > 0) throw new ConfigurationError(contradictions);
+  const routes = resolveRoutes(rest.eventRoutes, sinks, kinds);
+  const contradictions = [...retryMistakes(sinks), ...formatMistakes(routes, sinks, kinds)];
+  if (contradictions.length > 0) {
+    throw new ConfigurationError(contradictions.map((each) => teller.tell(each)));
+  }
   return {
     file,
     baseDirectory,
@@ -72,10 +78,34 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
     shutdownTimeout,
     deadLetterFile: resolve(baseDirectory, deadLetterFile),
     sinks,
-    routes: resolveRoutes(rest.eventRoutes, sinks, kinds),
+    routes,
     secrets,
     problemAt: (path, message) => teller.tell({ path, message, where: "value" }),
   };
+}
+
+function retryMistakes(sinks: readonly SinkConfiguration[]): Mistake[] {
+  return sinks.filter(({ retry }) => retry.initial > retry.max).map(({ path }) => (
+    { path: [...path, "retry"], message: `initial ${INITIAL_ABOVE_MAX}`, where: "key" }
+  ));
+}
+
+/** Of routes to sinks that take no events of their format. */
+function formatMistakes(
+  routes: readonly RouteConfiguration[],
+  sinks: readonly SinkConfiguration[],
+  kinds: SinkKinds,
+): Mistake[] {
+  const byName = new Map(sinks.map((sink) => [sink.name, sink]));
+  return routes.flatMap(({ sinkName, eventFormat, path }): Mistake[] => {
+    const sink = byName.get(sinkName);
+    const reason = sink && kinds[sink.kind]?.refuses?.(eventFormat, sink.options);
+    return reason === undefined ? [] : [{
+      path: [...path, "eventFormat"],
+      message: `the sink ${quoted(sinkName)} ${reason}`,
+      where: "value",
+    }];
+  });
 }
 
 function readConfigurationFile(file: string, readTextFile: References["readTextFile"]): string {

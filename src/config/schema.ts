@@ -10,6 +10,11 @@ export interface SinkKind {
   readonly options: z.ZodObject;
   /** Of routes that name none. */
   readonly defaultFormat: (typeof EVENT_FORMATS)[number];
+  /** Why a sink with these options takes no events of the format, where that is so. */
+  readonly refuses?: (
+    format: (typeof EVENT_FORMATS)[number],
+    options: Readonly<Record<string, unknown>>,
+  ) => string | undefined;
 }
 
 /** Every kind of sink by its key under `eventSinks`. */

@@ -27,7 +27,13 @@ async function loadText(text: string) {
 
 Deno.test("the example configuration loads, and its values are the defaults that it says they are", async () => {
   const configuration = load(example);
-  assert.deepEqual(configuration.sinks.map(({ name }) => name), ["Screen", "Archive", "Hook", "Broker"]);
+  assert.deepEqual(configuration.sinks.map(({ name }) => name), [
+    "Screen",
+    "Archive",
+    "Hook",
+    "Broker",
+    "Adx",
+  ]);
   const bare = await loadText(
     "events: { config: { source: { connectionString: '${DATABASE_URL}' }, eventSinks: { console: [{ name: Screen }] } } }",
   );

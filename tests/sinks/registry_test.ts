@@ -62,6 +62,10 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
       propertyEventsTable: "AdtPropertyEvents",
       twinLifeCycleEventsTable: "AdtTwinLifeCycleEvents",
       relationshipLifeCycleEventsTable: "AdtRelationshipLifeCycleEvents",
+      ingestion: "queued",
+      maxBatchBytes: 4 * 1024 * 1024,
+      timeout: 60_000,
+      auth: { type: "default" },
     },
   ],
   [
@@ -137,6 +141,14 @@ const REFUSED: [SinkKindName, Record<string, unknown>, string, RegExp][] = [
   ["kafka", { brokerList: "a:b:c", topic: "t" }, "brokerList", /brokers such as/],
   ["kafka", { brokerList: "a", topic: "t", saslMechanism: "GSSAPI" }, "saslMechanism", /OAUTHBEARER/],
   ["kusto", { ingestionUri: "cluster", database: "d" }, "ingestionUri", /https/],
+  ["kusto", { ingestionUri: "https://h", database: "d", ingestion: "batched" }, "ingestion", /queued/],
+  ["kusto", { ingestionUri: "https://h", database: "d", auth: { type: "key" } }, "auth.type", /clientSecret/],
+  [
+    "kusto",
+    { ingestionUri: "https://h", database: "d", auth: { type: "none", clientSecret: "s3cret" } },
+    "auth",
+    /clientSecret/,
+  ],
   ["mqtt", { broker: "h", topic: "a/#" }, "topic", /without wildcards/],
   ["mqtt", { broker: "h", topic: "t", protocolVersion: "5" }, "protocolVersion", /5\.0\.0/],
 ];
@@ -170,7 +182,7 @@ Deno.test("every kind but those still to come makes its sink", async () => {
     await using _sink = module.createSink(options.parse(written) as never, context);
     made.push(kind);
   }
-  assert.deepEqual(made, ["console", "file", "webhook", "mqtt"]);
+  assert.deepEqual(made, ["console", "file", "webhook", "mqtt", "kusto"]);
 });
 
 interface ModuleGraph {
@@ -214,6 +226,7 @@ Deno.test("the registry loads no sink, and no library but zod", async () => {
   assert.deepEqual(later, [
     "sinks/console/mod.ts",
     "sinks/file/mod.ts",
+    "sinks/kusto/mod.ts",
     "sinks/mqtt/mod.ts",
     "sinks/webhook/mod.ts",
   ]);

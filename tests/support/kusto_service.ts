@@ -1,0 +1,352 @@
+import assert from "node:assert/strict";
+import { AzuriteServer, STORAGE_VERSION } from "./azurite_server.ts";
+import { KustoDatabase, KustoProblem, type KustoRow } from "./kusto_database.ts";
+
+/** What can be disturbed: commands to either address, streamed rows, tokens, and storage, which is real. */
+export type KustoWay = "engine" | "service" | "stream" | "token" | "blob" | "queue";
+
+/** What a request gets instead of what it asks for. */
+export type KustoFault =
+  | number
+  | {
+    readonly status: number;
+    readonly headers?: Record<string, string>;
+    readonly error?: Record<string, unknown>;
+  }
+  /** Answered, or cut off, when this resolves. */
+  | { readonly after: Promise<unknown> };
+
+export const SECRET = "pa55w0rd";
+
+/**
+ * Azure Data Explorer as clients see it: its two addresses, with the commands that ingestion needs, streaming ingestion,
+ * and a directory that gives tokens. Of queued ingestion the storage is Azurite's, reached through a proxy, so that it
+ * can be disturbed. Everything that a client says is checked, and whatever is not expected fails the test at its end.
+ */
+export class KustoService implements AsyncDisposable {
+  readonly database = new KustoDatabase();
+  /** Every command, in order. */
+  readonly commands: string[] = [];
+  /** Messages that told of blobs. */
+  readonly messages: Record<string, unknown>[] = [];
+  /** How many requests each way saw. */
+  readonly requests: Record<KustoWay, number> = {
+    engine: 0,
+    service: 0,
+    stream: 0,
+    token: 0,
+    blob: 0,
+    queue: 0,
+  };
+  /** Lines that hold one of these cannot be streamed. */
+  readonly unreadable = new Set<string>();
+  /** Whether the principal may make tables and mappings. */
+  mayCreate = true;
+  /** Whether the application's secret, and tokens that it gave, count no more. */
+  revoked = false;
+
+  readonly #storage:
+    | { readonly azurite: AzuriteServer; readonly container: string; readonly queue: string }
+    | undefined;
+  readonly #ports = new Map<string, number>();
+  readonly #servers = new Map<string, { server: Deno.HttpServer; stop: AbortController }>();
+  readonly #script = new Map<KustoWay, KustoFault[]>();
+  readonly #waiters = new Set<() => void>();
+  readonly #tokens = new Map<string, string>();
+  #failure: unknown;
+
+  private constructor(storage: { azurite: AzuriteServer; container: string; queue: string } | undefined) {
+    this.#storage = storage;
+    this.start();
+  }
+
+  /** Without Azurite, nothing can be queued. */
+  static async open(azurite?: AzuriteServer): Promise<KustoService> {
+    return new KustoService(azurite && { azurite, ...await azurite.storage() });
+  }
+
+  /** Options of a sink that ends here. */
+  get options(): Record<string, unknown> {
+    return {
+      ingestionUri: this.#url("service"),
+      clusterUri: this.#url("engine"),
+      database: "Twin history",
+      auth: {
+        type: "clientSecret",
+        tenantId: "tenant-1",
+        clientId: "twinrouter",
+        clientSecret: SECRET,
+        authorityHost: this.#url("token"),
+      },
+    };
+  }
+
+  /** Serves again, at the same addresses. */
+  start(): void {
+    for (const role of ["engine", "service", "token", "storage"]) {
+      const stop = new AbortController();
+      const server = Deno.serve(
+        { hostname: "127.0.0.1", port: this.#ports.get(role) ?? 0, signal: stop.signal, onListen() {} },
+        (request) => this.#answer(role, request),
+      );
+      this.#ports.set(role, server.addr.port);
+      this.#servers.set(role, { server, stop });
+    }
+  }
+
+  /** Cuts every connection, and takes no more. */
+  async stop(): Promise<void> {
+    const servers = [...this.#servers.values()];
+    this.#servers.clear();
+    for (const { stop } of servers) stop.abort();
+    await Promise.all(servers.map(({ server }) => server.finished));
+  }
+
+  /** Answers the next requests on this way with these, one each. */
+  fail(way: KustoWay, ...faults: KustoFault[]): void {
+    this.#script.set(way, [...this.#script.get(way) ?? [], ...faults]);
+  }
+
+  /** Resolves once so many requests have come on this way. */
+  async seen(way: KustoWay, count: number): Promise<void> {
+    while (this.requests[way] < count) {
+      await new Promise<void>((resolve) => this.#waiters.add(resolve));
+    }
+  }
+
+  /** A token that a client can have without asking for it. */
+  giveToken(): string {
+    const token = `given-${this.#tokens.size}`;
+    this.#tokens.set(token, "*");
+    return token;
+  }
+
+  /** A table's rows, after everything that was queued has been ingested. */
+  async rows(table: string): Promise<readonly KustoRow[]> {
+    await this.ingestQueued();
+    return this.database.tables.get(table)?.rows ?? [];
+  }
+
+  async values(table: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return (await this.rows(table)).map(({ values }) => values);
+  }
+
+  /** Does what the service does with messages: gets the blobs that they tell of, and adds their rows. */
+  async ingestQueued(): Promise<void> {
+    if (!this.#storage) return;
+    const { azurite, queue } = this.#storage;
+    const url =
+      `${azurite.queueUrl}/${queue}/messages?numofmessages=32&visibilitytimeout=3600&${azurite.signature}`;
+    while (true) {
+      const xml = await textOf(await fetch(url, { headers: { "x-ms-version": STORAGE_VERSION } }), 200);
+      const texts = [...xml.matchAll(/<MessageText>([^<]*)<\/MessageText>/g)].map(([, text = ""]) => text);
+      if (texts.length === 0) return;
+      for (const text of texts) {
+        const message = JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(text)));
+        this.messages.push(message);
+        await this.#ingestBlob(message);
+      }
+    }
+  }
+
+  /** Throws whatever clients did that was not expected. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    if (this.#failure) throw this.#failure;
+  }
+
+  #url(role: string): string {
+    return `http://127.0.0.1:${this.#ports.get(role)}`;
+  }
+
+  async #answer(role: string, request: Request): Promise<Response> {
+    try {
+      const url = new URL(request.url);
+      const way = wayOf(role, url);
+      // First of all, because a connection whose request has not been read cannot be cut.
+      const body = await request.bytes();
+      this.requests[way]++;
+      for (const wake of this.#waiters) wake();
+      this.#waiters.clear();
+      const fault = this.#script.get(way)?.shift();
+      if (typeof fault === "number") return refusal(fault);
+      if (fault && "status" in fault) return refusal(fault.status, fault.error, fault.headers);
+      if (fault) {
+        const { server } = this.#servers.get(role) ?? {};
+        await fault.after;
+        if (server !== this.#servers.get(role)?.server) return refusal(503); // it was stopped meanwhile
+      }
+      return await this.#serve(way, request, url, body);
+    } catch (error) {
+      if (error instanceof KustoProblem && error.type !== "Syntax") {
+        return refusal(400, { "@type": `Kusto.${error.type}`, "@message": error.message });
+      }
+      // The client may be gone meanwhile, which is no mistake.
+      if (!request.signal.aborted) this.#failure ??= error;
+      return refusal(500);
+    }
+  }
+
+  async #serve(way: KustoWay, request: Request, url: URL, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+    switch (way) {
+      case "token":
+        return this.#giveToken(url, new TextDecoder().decode(body));
+      case "blob":
+      case "queue":
+        return await this.#forward(way, request, url, body);
+    }
+    if (url.pathname === "/v1/rest/auth/metadata") return refusal(404);
+    assert.equal(request.method, "POST");
+    const token = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
+    const scope = this.#tokens.get(token);
+    if (scope === undefined || this.revoked) return refusal(401);
+    assert(scope === "*" || scope === `${url.origin}/.default`, `a token for ${scope} at ${url.origin}`);
+    if (way === "stream") return await this.#stream(request, url, body);
+    return this.#command(way, JSON.parse(new TextDecoder().decode(body)));
+  }
+
+  #giveToken(url: URL, body: string): Response {
+    const form = new URLSearchParams(body);
+    assert.equal(url.pathname, "/tenant-1/oauth2/v2.0/token");
+    assert.equal(form.get("grant_type"), "client_credentials");
+    assert.equal(form.get("client_id"), "twinrouter");
+    if (form.get("client_secret") !== SECRET || this.revoked) {
+      return Response.json({ error: "invalid_client" }, { status: 401 });
+    }
+    const token = crypto.randomUUID();
+    this.#tokens.set(token, form.get("scope") ?? "");
+    return Response.json({ token_type: "Bearer", expires_in: 3599, access_token: token });
+  }
+
+  #command(way: "engine" | "service", body: Record<string, unknown>): Response {
+    const { db, csl, ...others } = body;
+    assert(typeof csl === "string", "a command is text");
+    assert.deepEqual(others, {});
+    this.commands.push(csl);
+    if (way === "service") {
+      assert.equal(db, "NetDefaultDB");
+      if (csl === ".get kusto identity token") return table({ AuthorizationContext: ["who-i-am"] });
+      assert.equal(csl, ".get ingestion resources");
+      const resources = this.#resources();
+      return table({
+        ResourceTypeName: resources.map(([type]) => type),
+        StorageRoot: resources.map(([, root]) => root),
+      });
+    }
+    assert.equal(db, "Twin history");
+    if (!this.mayCreate) {
+      return refusal(403, { "@message": "Principal 'aadapp=1' is not authorized to do that." });
+    }
+    this.database.command(csl);
+    return table({ TableName: ["made"] });
+  }
+
+  #resources(): [string, string][] {
+    if (!this.#storage) return [];
+    const { container, queue, azurite } = this.#storage;
+    const base = `${this.#url("storage")}`;
+    const root = (kind: string, name: string) =>
+      `${base}/${kind}/devstoreaccount1/${name}?${azurite.signature}`;
+    return [
+      ["SecuredReadyForAggregationQueue", root("queue", queue)],
+      ["FailedIngestionsQueue", root("queue", queue)],
+      ["SuccessfulIngestionsQueue", root("queue", queue)],
+      ["TempStorage", root("blob", container)],
+      ["IngestionsStatusTable", root("table", "status")],
+    ];
+  }
+
+  async #stream(request: Request, url: URL, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+    const [, database = "", name = ""] = /^\/v1\/rest\/ingest\/([^/]+)\/([^/]+)$/.exec(url.pathname) ?? [];
+    assert.equal(decodeURIComponent(database), "Twin history");
+    const { streamFormat, mappingName = "", ...others } = Object.fromEntries(url.searchParams);
+    assert.equal(streamFormat?.toLowerCase(), "json");
+    assert.deepEqual(others, {});
+    assert.equal(request.headers.get("content-encoding"), "gzip");
+    const text = await gunzip(body);
+    assert(new TextEncoder().encode(text).length <= 4 * 1024 * 1024, "more than a request may have");
+    if ([...this.unreadable].some((part) => text.includes(part))) {
+      return refusal(400, {
+        "@type": "Kusto.DataNode.Exceptions.StreamingIngestionException",
+        "@permanent": true,
+      });
+    }
+    this.database.ingest(decodeURIComponent(name), text, { reference: mappingName });
+    return table({ ConsumedRecordsCount: ["1"] });
+  }
+
+  /** Over to Azurite, with the signature as it is. */
+  async #forward(
+    way: "blob" | "queue",
+    request: Request,
+    url: URL,
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Response> {
+    assert(this.#storage, "there is no storage");
+    const { blobUrl, queueUrl } = this.#storage.azurite;
+    const path = url.pathname.replace(/^\/\w+\/devstoreaccount1/, "");
+    const headers = new Headers([...request.headers].filter(([name]) => /^(x-ms-|content-type)/.test(name)));
+    if (request.signal.aborted) return refusal(499);
+    const target = `${way === "blob" ? blobUrl : queueUrl}${path}${url.search}`;
+    const response = await fetch(target, { method: request.method, headers, body });
+    return new Response(await response.bytes(), { status: response.status, headers: response.headers });
+  }
+
+  async #ingestBlob(message: Record<string, unknown>): Promise<void> {
+    assert(this.#storage);
+    const { BlobPath, RawDataSize, DatabaseName, TableName, AdditionalProperties } = message;
+    const properties = AdditionalProperties as Record<string, string>;
+    assert.equal(DatabaseName, "Twin history");
+    assert.equal(properties.authorizationContext, "who-i-am");
+    assert.equal(properties.format, "json");
+    const url = new URL(String(BlobPath));
+    assert.match(url.pathname, /\.gz$/);
+    const path = url.pathname.replace(/^\/\w+\/devstoreaccount1/, "");
+    const response = await fetch(`${this.#storage.azurite.blobUrl}${path}${url.search}`);
+    assert.equal(response.status, 200);
+    const text = await gunzip(await response.bytes());
+    assert.equal(RawDataSize, new TextEncoder().encode(text).length);
+    const { ingestionMapping: inline, ingestionMappingReference: reference } = properties;
+    assert((inline === undefined) !== (reference === undefined), "either a mapping or its name");
+    this.database.ingest(
+      String(TableName),
+      text,
+      inline === undefined ? { reference: reference ?? "" } : { inline },
+    );
+  }
+}
+
+function wayOf(role: string, { pathname }: URL): KustoWay {
+  if (role === "storage") return pathname.startsWith("/blob/") ? "blob" : "queue";
+  if (role === "engine" && pathname.startsWith("/v1/rest/ingest/")) return "stream";
+  return role as KustoWay;
+}
+
+function table(columns: Record<string, readonly string[]>): Response {
+  const names = Object.keys(columns);
+  const rows = Object.values(columns)[0]?.map((_, index) => names.map((name) => columns[name]?.[index])) ??
+    [];
+  const Columns = names.map((ColumnName) => ({ ColumnName, DataType: "String", ColumnType: "string" }));
+  return Response.json({ Tables: [{ TableName: "Table_0", Columns, Rows: rows }] });
+}
+
+function refusal(
+  status: number,
+  error: Record<string, unknown> = {},
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json({ error: { code: "Refused", "@permanent": status < 500, ...error } }, {
+    status,
+    headers,
+  });
+}
+
+async function gunzip(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+async function textOf(response: Response, status: number): Promise<string> {
+  const text = await response.text();
+  assert.equal(response.status, status, text);
+  return text;
+}
