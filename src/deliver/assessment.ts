@@ -9,6 +9,8 @@ export interface Flight {
   readonly sentAt: number;
   /** How many events the sink had settled when it was sent. */
   readonly settledBefore: number;
+  /** How often the sink had thrown when it was sent. */
+  readonly throwsBefore: number;
 }
 
 /** The failed deliveries of one event to one sink. */

@@ -75,6 +75,8 @@ export class SinkWorker {
   /** What the sink has not answered, oldest first. */
   readonly #flights = new Set<Flight>();
   #batchSize: number;
+  /** How often the sink has thrown. */
+  #throws = 0;
   #outage: Outage | undefined;
   readonly #backoffs: Backoffs;
   readonly #linger: Linger;
@@ -213,25 +215,31 @@ export class SinkWorker {
   }
 
   async #send(batch: readonly QueuedEvent[]): Promise<void> {
-    const flight = { batch, sentAt: this.#surroundings.clock.now(), settledBefore: this.#settledEver };
+    const flight = {
+      batch,
+      sentAt: this.#surroundings.clock.now(),
+      settledBefore: this.#settledEver,
+      throwsBefore: this.#throws,
+    };
     this.#flights.add(flight);
     const events = batch.map((event) => event.unsettled.event.event);
     const { failed, thrown, fault } = await attempt(this.#sink, events, this.#surroundings.signal);
     this.#flights.delete(flight);
     if (fault !== undefined) this.#health.faulty(fault);
     if (thrown !== undefined) this.#needsConnect = true;
-    if (failed.size === 0) this.#allTaken(batch);
+    if (failed.size === 0) this.#allTaken(flight);
     else if (this.#stopped) this.#settle(batch.filter((_, index) => !failed.has(index)));
     else if (thrown !== undefined && this.#blamesNone(flight, thrown)) this.#restore(flight, thrown);
     else this.#deal(flight, failed);
     this.#stepDone();
   }
 
-  #allTaken(batch: readonly QueuedEvent[]): void {
+  #allTaken(flight: Flight): void {
+    const { batch } = flight;
     this.#settledEver += batch.length;
     for (const event of batch) this.#pending.release(event.key);
     this.#settle(batch);
-    if (!this.#stopped) this.#worked();
+    if (!this.#stopped) this.#worked(flight);
   }
 
   /** Whether a throw says nothing of single events: it was for several, or shows that nothing is taken at all. */
@@ -253,6 +261,7 @@ export class SinkWorker {
     this.#pending.restore(flight.batch);
     this.#meter.retried(flight.batch.length);
     this.#batchSize = 1;
+    this.#throws++;
     if (thrown.kind === "retryable" && this.#isFruitless(flight)) this.#pause(thrown, true);
   }
 
@@ -269,7 +278,7 @@ export class SinkWorker {
     for (const { event, failures, error } of result.deadLetters) this.#bury(event, failures, error);
     this.#settle(result.delivered);
     if (result.fatal !== undefined) this.#goDown(result.fatal);
-    else if (result.settled > 0) this.#worked();
+    else if (result.settled > 0) this.#worked(flight);
     else if (result.retryable !== undefined && this.#isFruitless(flight)) this.#pause(result.retryable, true);
     for (const [key, delay] of result.delays) this.#backoffs.holdKey(key, delay);
     if (this.#outage !== undefined && this.#events === this.#buried) {
@@ -316,8 +325,11 @@ export class SinkWorker {
   }
 
   /** The sink settled something: an outage is over, and batches may grow again. */
-  #worked(): void {
-    this.#batchSize = Math.min(this.#limits.maxEvents, this.#batchSize * 2);
+  #worked({ throwsBefore }: Flight): void {
+    // One that was under way when another threw says nothing of the events that threw: those are tried singly first.
+    if (throwsBefore === this.#throws) {
+      this.#batchSize = Math.min(this.#limits.maxEvents, this.#batchSize * 2);
+    }
     if (this.#outage !== undefined) this.#outageOver();
   }
 

@@ -255,6 +255,24 @@ Deno.test("an event at which the sink throws steps aside in time, and becomes a 
   assert.deepEqual(sink.breaches, []);
 });
 
+Deno.test("an event at which the sink throws is tried singly, though batches beside it succeed", async () => {
+  const sink = new ScriptedSink({ concurrency: 2 });
+  let throws = 0;
+  await using delivery = new Delivery([sink]);
+  sink.otherwise = (batch) => {
+    if (!batch.some((event) => event.id === "bad-1") || throws === 20) return Promise.resolve([]);
+    if (batch.length === 1) return Promise.resolve([{ index: 0, error: rejected() }]);
+    throws++;
+    delivery.enqueue("other");
+    return Promise.reject(retryable("500"));
+  };
+  await delivery.start();
+  await delivery.send("bad", "bad");
+  await delivery.clock.advance(60_000);
+  assert.deepEqual(delivery.deadLetters.ids, ["bad-1"]);
+  assert.deepEqual(sink.breaches, []);
+});
+
 Deno.test("whatever a sink throws counts as an outage, thrown at once or later", async () => {
   for (const thrown of [new TypeError("x is undefined"), "a string", undefined]) {
     for (const step of [throwing(thrown), throwingAtOnce(thrown)]) {
