@@ -189,7 +189,8 @@ export class SinkWorker {
     const atOnce = isProbe ? 1 : this.#concurrency;
     const limits = { maxEvents: this.#batchSize, maxBytes: this.#limits.maxBytes };
     while (this.#flights.size < atOnce) {
-      if (this.#pending.mayGrow(limits) && this.#linger.waits()) return;
+      // Of a queue that is full, nobody would bring more.
+      if (this.hasRoom && this.#pending.mayGrow(limits) && this.#linger.waits()) return;
       const batch = this.#pending.take(limits, isProbe);
       if (batch.length === 0) return;
       this.#linger.sent();

@@ -92,6 +92,16 @@ Deno.test("lingers no longer when the batch has as many bytes as it may", async 
   assert.deepEqual(sink.batches, [["a-1", "b-2"]]);
 });
 
+Deno.test("lingers no longer when its queue is full, so that nothing more can come", async () => {
+  const sink = new ScriptedSink({ lingerMs: 100, maxEvents: 1000 });
+  await using delivery = new Delivery([{ sink, queue: { maxEvents: 2, maxBytes: 1000 }, maxBatchSize: 1000 }]);
+  await delivery.start();
+  await delivery.send("a");
+  assert.deepEqual(sink.batches, []);
+  await delivery.send("b");
+  assert.deepEqual(sink.batches, [["a-1", "b-2"]]);
+});
+
 Deno.test("sends as many batches at once as the sink prefers", async () => {
   const sink = new ScriptedSink({ concurrency: 3, maxEvents: 1 });
   const hold = new Hold();
