@@ -94,7 +94,11 @@ Deno.test("lingers no longer when the batch has as many bytes as it may", async 
 
 Deno.test("lingers no longer when its queue is full, so that nothing more can come", async () => {
   const sink = new ScriptedSink({ lingerMs: 100, maxEvents: 1000 });
-  await using delivery = new Delivery([{ sink, queue: { maxEvents: 2, maxBytes: 1000 }, maxBatchSize: 1000 }]);
+  await using delivery = new Delivery([{
+    sink,
+    queue: { maxEvents: 2, maxBytes: 1000 },
+    maxBatchSize: 1000,
+  }]);
   await delivery.start();
   await delivery.send("a");
   assert.deepEqual(sink.batches, []);
