@@ -15,30 +15,37 @@ import { CesqlFilter } from "./src/route/cesql/cesql_filter.ts";
 import type { EventFilter } from "./src/route/event_filter.ts";
 import { Filter } from "./src/route/filter/filter.ts";
 import { FilterError } from "./src/route/filter/filter_error.ts";
+import { openStore } from "./src/open_store.ts";
 import { requestSnapshot } from "./src/request_snapshot.ts";
 import { setUp } from "./src/setup.ts";
 import { stopSignal } from "./src/stop_signal.ts";
 import { unroutedSinks } from "./src/unrouted_sinks.ts";
+import { type DeadLetterOrder, workDeadLetters } from "./src/work_dead_letters.ts";
 
 const USAGE = `twinrouter ${manifest.version}: routes the changes of a digital twin graph as CloudEvents
 
 Usage: twinrouter [COMMAND] [OPTIONS]
        twinrouter filter 'EXPRESSION' [--event FILE]
        twinrouter snapshot [--sink NAME] [--filter 'EXPRESSION'] [--wait]
+       twinrouter dlq list|show|replay|drop [ID...] [--sink NAME] [--since TIME] [--filter 'EXPRESSION'] [--all]
 
 Commands:
   run      Route until told to stop (the default)
   check    Try the configuration, the database and every sink, and report all problems
   filter   Print those events that a route's filter matches; 0 if there are any, 1 if none
   snapshot Ask the running router for Create events of all that is there
+  dlq      List the dead letters, show them whole, have them delivered again, or drop them
   demo     A building in an embedded PostgreSQL, its changes arriving as events
 
 Options:
   --config FILE   The configuration (default: $TWINROUTER_CONFIG, else ./events.yaml)
   --cesql TEXT    filter: an expression in CloudEvents SQL instead
   --event FILE    filter: one JSON event, or one on each line (default: -, standard input)
-  --sink NAME     snapshot: the only sink that gets it
-  --filter EXPR   snapshot: which of its events, as in a route
+  --sink NAME     snapshot: the only sink that gets it; dlq: the letters of this sink
+  --filter EXPR   snapshot, dlq: which of its events, as in a route
+  --since TIME    dlq: those of the last 30m, 12h or 7d, or since 2026-01-31T12:00:00Z
+  --all           dlq replay, dlq drop: all of them
+  --json          dlq: one JSON object a line
   --wait          snapshot: stay until it is delivered, and say how far it is
   --for TIME      demo: end after this time, such as 10s
   --seed NUMBER   demo: repeat what goes on
@@ -54,6 +61,9 @@ const OPTIONS = {
   sink: { type: "string" },
   filter: { type: "string" },
   wait: { type: "boolean" },
+  since: { type: "string" },
+  all: { type: "boolean" },
+  json: { type: "boolean" },
   for: { type: "string" },
   seed: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -66,12 +76,13 @@ const OPTIONS_OF: Readonly<Record<string, readonly string[]>> = {
   check: ["config"],
   filter: ["cesql", "event"],
   snapshot: ["config", "sink", "filter", "wait"],
+  dlq: ["config", "sink", "since", "filter", "all", "json"],
   demo: ["for", "seed"],
 };
 
 type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"] & {
-  /** What `filter` is given beside its options. */
-  readonly expression?: string;
+  /** What `filter` and `dlq` are given beside their options. */
+  readonly words: readonly string[];
 };
 
 /** Wrong use of the command line. */
@@ -96,7 +107,7 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
     return problems === 0 ? 0 : 1;
   },
 
-  async filter({ expression, cesql, event = "-" }, signal) {
+  async filter({ words: [expression], cesql, event = "-" }, signal) {
     const filter = readFilter(expression, cesql);
     let isAny = false;
     for await (const text of filterEvents(filter, linesOf(event, signal))) {
@@ -112,6 +123,17 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
     const setup = await setUp(configuration, sinkKinds, Deno.env.toObject());
     const wish = { wait, ...(sink !== undefined && { sink }), ...(filter !== undefined && { filter }) };
     for await (const line of requestSnapshot(setup, wish, signal)) print(Deno.stdout, `${line}\n`);
+    return 0;
+  },
+
+  async dlq(options, signal) {
+    const order = readDeadLetterOrder(options);
+    const configuration = readConfiguration(configurationFile(options));
+    await using _logging = configureLogging({ secrets: configuration.secrets, level: "off" });
+    await using store = openStore(await setUp(configuration, sinkKinds, Deno.env.toObject()));
+    for await (const line of workDeadLetters(store.deadLetters, order, signal)) {
+      print(Deno.stdout, `${line}\n`);
+    }
     return 0;
   },
 
@@ -150,6 +172,35 @@ function readFilter(expression: string | undefined, cesql: string | undefined): 
   return new Filter(expression);
 }
 
+const DEAD_LETTER_ACTIONS = ["list", "show", "replay", "drop"] as const;
+
+function readDeadLetterOrder(
+  { words, sink, since, filter, all = false, json = false }: Options,
+): DeadLetterOrder {
+  const [word, ...numbers] = words;
+  const action = DEAD_LETTER_ACTIONS.find((each) => each === word);
+  if (!action) throw new UsageError(`dlq needs one of ${DEAD_LETTER_ACTIONS.join(", ")}`);
+  const wrong = numbers.find((number) => !/^\d{1,9}$/.test(number));
+  if (wrong !== undefined) throw new UsageError(`'${wrong}' is no dead letter's id`);
+  const isRestricted = numbers.length > 0 || sink !== undefined || since !== undefined ||
+    filter !== undefined;
+  if ((action === "replay" || action === "drop") && isRestricted === all) {
+    throw new UsageError(`dlq ${action} takes ids, --sink, --since or --filter; or --all and none of these`);
+  }
+  const letters = {
+    ...(numbers.length > 0 && { ids: numbers.map(Number) }),
+    ...(sink !== undefined && { sink }),
+    ...(since !== undefined && { since: readSince(since) }),
+  };
+  return { action, letters, json, ...(filter !== undefined && { filter: new Filter(filter) }) };
+}
+
+/** A time, or how long ago it was, in milliseconds since 1970. */
+function readSince(written: string): number {
+  const time = /^\d{4}-/.test(written) ? Date.parse(written) : NaN;
+  return Number.isNaN(time) ? Date.now() - (readOption("since", written, duration()) ?? 0) : time;
+}
+
 function configurationFile({ config }: Options): string {
   return config ?? (Deno.env.get("TWINROUTER_CONFIG") || "./events.yaml");
 }
@@ -183,9 +234,9 @@ function readCommandLine(args: string[]): { readonly command: string; readonly o
     const taken = ["help", "version", ...OPTIONS_OF[command] ?? []];
     const foreign = Object.keys(values).find((option) => !taken.includes(option));
     if (foreign !== undefined) throw new UsageError(`${command} has no option '--${foreign}'`);
-    const expression = command === "filter" ? more.shift() : undefined;
-    if (more.length > 0) throw new UsageError(`'${more[0]}' is one word too many`);
-    return { command, options: { ...values, ...(expression !== undefined && { expression }) } };
+    const words = command === "dlq" ? more : more.slice(0, command === "filter" ? 1 : 0);
+    if (more.length > words.length) throw new UsageError(`'${more[words.length]}' is one word too many`);
+    return { command, options: { ...values, words } };
   } catch (error) {
     if (error instanceof UsageError) throw error;
     // Node.js goes on to say how to write an argument that begins with a dash, which nobody means here.

@@ -38,6 +38,7 @@ const configuration: Configuration = {
   source,
   http: false,
   shutdownTimeout: 10_000,
+  store: "postgres",
   deadLetterFile: "/dev/null",
   sinks: [],
   routes: [],

@@ -3,6 +3,7 @@ import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import type { DeadLetterState } from "./deliver/dead_letter_queue.ts";
 import { Dispatcher } from "./deliver/dispatcher.ts";
 import type { SinkState } from "./deliver/sink_settings.ts";
+import { StoreRefusal } from "./deliver/store/delivery_store.ts";
 import { EventFactory } from "./event/event_factory.ts";
 import { defaultEventSource } from "./event/event_source.ts";
 import { Health, type PartState } from "./observe/health.ts";
@@ -11,6 +12,7 @@ import { logOf } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Redaction } from "./observe/redaction.ts";
 import { NotificationListener } from "./postgres/notification_listener.ts";
+import { openStore } from "./open_store.ts";
 import { replicatedRows } from "./postgres/replicated_rows.ts";
 import { ReplicationStream } from "./postgres/replication/replication_stream.ts";
 import type { Replicated } from "./postgres/row_change.ts";
@@ -50,8 +52,15 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
     metrics,
     refuse: (request) => restrictions.refusal(request),
   });
+  await using store = openStore(setup);
+  store.prepare().catch((error: unknown) => {
+    if (error instanceof StoreRefusal) log.warn(error.message);
+  });
+  const { deadLetterFile } = configuration;
   await using dispatcher = new Dispatcher(sinks, {
-    deadLetters: new DeadLetterFile(configuration.deadLetterFile),
+    ...(deadLetterFile === undefined
+      ? { deadLetters: store.deadLetters, shelf: store.deadLetters }
+      : { deadLetters: new DeadLetterFile(deadLetterFile) }),
     metrics,
     onConfirmable(lsn) {
       stream.confirm(lsn);

@@ -1,6 +1,7 @@
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
 import { messageOf } from "./observe/message_of.ts";
+import { openStore } from "./open_store.ts";
 import { checkSource } from "./postgres/replication/source.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import type { Setup } from "./setup.ts";
@@ -25,6 +26,7 @@ export async function check(setup: Setup, signal: AbortSignal): Promise<readonly
   const troubles = await Promise.all([
     checkDatabase(setup.replication, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)])),
     ...setup.sinks.map((sink) => checkSink(sink, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]))),
+    checkStore(setup),
     checkDeadLetters(setup.configuration.deadLetterFile),
   ]);
   return [...troubles.flat(), ...unrouted];
@@ -55,7 +57,20 @@ async function checkSink({ name, sink }: SinkSettings, signal: AbortSignal): Pro
   }
 }
 
-async function checkDeadLetters(path: string): Promise<readonly Trouble[]> {
+/** Where dead letters have a file, the router does without a store. */
+async function checkStore(setup: Setup): Promise<readonly Trouble[]> {
+  const severity = setup.configuration.deadLetterFile === undefined ? "problem" : "warning";
+  try {
+    await using store = openStore(setup);
+    const refusal = await store.refusal();
+    return refusal ? [{ severity, text: refusal.message }] : [];
+  } catch {
+    return []; // The database's own trouble, which is told.
+  }
+}
+
+async function checkDeadLetters(path: string | undefined): Promise<readonly Trouble[]> {
+  if (path === undefined) return [];
   try {
     await new DeadLetterFile(path).probe();
     return [];

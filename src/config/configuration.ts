@@ -16,8 +16,10 @@ export interface Configuration {
   /** `false` where nothing is to be served. */
   readonly http: false | { readonly host: string; readonly port: number };
   readonly shutdownTimeout: number;
-  /** Absolute. */
-  readonly deadLetterFile: string;
+  /** Where the router keeps its state; the path is absolute. */
+  readonly store: "postgres" | { readonly sqlite: string };
+  /** Absolute; absent where dead letters go to the store. */
+  readonly deadLetterFile?: string;
   /** Never empty; names are unique. */
   readonly sinks: readonly SinkConfiguration[];
   /** In order; every `sinkName` is that of a sink. */

@@ -59,8 +59,16 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
   }
   if (problems.length > 0 || !output) throw new ConfigurationError(problems);
 
-  const { eventSource, trackLastUpdatedBy, maxBatchSize, http, shutdownTimeout, deadLetterFile, ...rest } =
-    output.events.config;
+  const {
+    eventSource,
+    trackLastUpdatedBy,
+    maxBatchSize,
+    http,
+    shutdownTimeout,
+    store,
+    deadLetterFile,
+    ...rest
+  } = output.events.config;
   const sinks = resolveSinks(rest.eventSinks, rest);
   const routes = resolveRoutes(rest.eventRoutes, sinks, kinds);
   const contradictions = [...retryMistakes(sinks), ...formatMistakes(routes, sinks, kinds)];
@@ -76,7 +84,8 @@ export function loadConfiguration(file: string, options: LoadOptions): Configura
     source: resolveSource(rest.source, baseDirectory),
     http,
     shutdownTimeout,
-    deadLetterFile: resolve(baseDirectory, deadLetterFile),
+    store: store === "postgres" ? store : { sqlite: resolve(baseDirectory, store.sqlite) },
+    ...(deadLetterFile !== undefined && { deadLetterFile: resolve(baseDirectory, deadLetterFile) }),
     sinks,
     routes,
     secrets,

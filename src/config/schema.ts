@@ -223,9 +223,16 @@ function makeSchema(kinds: SinkKinds) {
       maxBytes: queueKeys.maxBytes.prefault("64MiB"),
     }).describe("How much waits in memory for each sink").prefault({}),
     shutdownTimeout: duration().describe("How long a stop waits for what is in flight").prefault("10s"),
-    deadLetterFile: path().describe("Where events go that a sink will never take").prefault(
-      "./dead-letters.ndjson",
-    ),
+    store: z.union([choice(["postgres"]), z.strictObject({ sqlite: path().describe("File of the store") })], {
+      error: "expected postgres, or sqlite with a path",
+    })
+      .describe(
+        "Where dead letters are kept: the schema digitaltwins_eventing of the source's database, or a SQLite file",
+      )
+      .prefault("postgres"),
+    deadLetterFile: path()
+      .describe("File that gets the events which a sink will never take, instead of the store")
+      .exactOptional(),
     eventSinks: z.strictObject(sinkLists, { error: "expected kinds of sinks" })
       .describe("Where events go, by kind of sink"),
     eventRoutes: z.array(route, { error: "expected a list of routes" })

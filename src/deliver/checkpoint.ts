@@ -2,9 +2,12 @@ import { Buffer } from "node:buffer";
 import type { RouterEvent } from "../event/cloud_event.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 
+/** What delivery has to know of an event. */
+export type DeliverableEvent = Pick<RouterEvent, "event" | "committedAt">;
+
 /** An event that not all its sinks have settled; one object shared by their queues. */
 export class UnsettledEvent {
-  readonly event: RouterEvent;
+  readonly event: DeliverableEvent;
   /** UTF-8 bytes of the body. */
   readonly bytes: number;
 
@@ -16,7 +19,7 @@ export class UnsettledEvent {
   mark: Lsn | undefined = undefined;
 
   /** With `sinks` Infinity it is in no checkpoint: nobody waits for it to be settled. */
-  constructor(event: RouterEvent, sinks: number) {
+  constructor(event: DeliverableEvent, sinks: number) {
     this.event = event;
     this.bytes = Buffer.byteLength(event.event.data);
     this.sinksLeft = sinks;
@@ -47,12 +50,12 @@ export class Checkpoint {
   }
 
   /** The first event in commit order that some sink has not settled. */
-  get oldest(): RouterEvent | undefined {
+  get oldest(): DeliverableEvent | undefined {
     return this.#oldest?.event;
   }
 
   /** @param sinks how many have to settle it; at least 1 */
-  add(event: RouterEvent, sinks: number): UnsettledEvent {
+  add(event: DeliverableEvent, sinks: number): UnsettledEvent {
     const unsettled = new UnsettledEvent(event, sinks);
     unsettled.previous = this.#newest;
     if (this.#newest === undefined) this.#oldest = unsettled;

@@ -15,6 +15,8 @@ export interface DeadLetter {
   readonly firstTime: number;
   readonly lastTime: number;
   readonly event: CloudEvent;
+  /** The dead letter that it was already, and that somebody wanted to be tried again. */
+  readonly replayOf?: number;
 }
 
 /** Where dead letters are kept. */

@@ -9,12 +9,17 @@ import { Checkpoint, UnsettledEvent } from "./checkpoint.ts";
 import type { DeadLetterStore } from "./dead_letter.ts";
 import { DeadLetterQueue, type DeadLetterState } from "./dead_letter_queue.ts";
 import { DroppedEvents } from "./dropped_events.ts";
+import { QueuedEvent } from "./pending_events.ts";
+import { Replays } from "./replays.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import { SinkWorker } from "./sink_worker.ts";
+import type { DeadLetterShelf } from "./store/dead_letter_shelf.ts";
 
 /** What a dispatcher works with. */
 export interface DispatcherOptions {
   readonly deadLetters: DeadLetterStore;
+  /** Where somebody may ask for dead letters to be tried again; that is looked for only if it is given. */
+  readonly shelf?: DeadLetterShelf;
   readonly metrics: Metrics;
   readonly log?: Log;
   /** Numbers from 0 to less than 1, for the jitter of retries. */
@@ -46,6 +51,7 @@ export class Dispatcher implements AsyncDisposable {
   readonly #checkpoint = new Checkpoint();
   readonly #deadLetters: DeadLetterQueue;
   readonly #dropped: DroppedEvents;
+  readonly #replays: Replays | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
@@ -59,7 +65,10 @@ export class Dispatcher implements AsyncDisposable {
   constructor(sinks: readonly SinkSettings[], options: DispatcherOptions) {
     const { metrics, random = Math.random, clock = systemClock, log = logOf("deliver") } = options;
     const changed = () => this.#changed();
-    const settled = this.#checkpoint.settle.bind(this.#checkpoint);
+    const settled = (event: QueuedEvent) => {
+      if (event.origin) event.origin.settled(event);
+      else if (event.unsettled.isAwaited) this.#checkpoint.settle(event.unsettled);
+    };
     this.#clock = clock;
     this.#log = log;
     this.#onConfirmable = options.onConfirmable;
@@ -78,11 +87,13 @@ export class Dispatcher implements AsyncDisposable {
         changed,
       })
     );
+    this.#replays = options.shelf && new Replays(options.shelf, this.#workers, { clock, log });
   }
 
   /** Connects the sinks, in the background and for ever. */
   start(): void {
     for (const worker of this.#workers) worker.start();
+    this.#replays?.start();
   }
 
   /**
@@ -92,7 +103,7 @@ export class Dispatcher implements AsyncDisposable {
   enqueue(event: RouterEvent, targets: readonly Target[]): void {
     if (targets.length === 0) return;
     const unsettled = this.#checkpoint.add(event, targets.length);
-    for (const { sink, route } of targets) this.#workerOf(sink).enqueue(unsettled, route);
+    for (const { sink, route } of targets) this.#workerOf(sink).enqueue(new QueuedEvent(unsettled, route));
   }
 
   /**
@@ -104,7 +115,7 @@ export class Dispatcher implements AsyncDisposable {
     const unsettled = new UnsettledEvent(event, Infinity);
     for (const { sink, route } of targets) {
       const worker = this.#workerOf(sink);
-      if (worker.takesOffers) worker.enqueue(unsettled, route);
+      if (worker.takesOffers) worker.enqueue(new QueuedEvent(unsettled, route));
       else this.#dropped.add(worker.state.name, route);
     }
   }
@@ -170,6 +181,7 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    const replaysEnd = this.#replays?.stop();
     for (const worker of this.#workers) worker.hurry();
     await this.#until(() => this.#isStuckOrIdle(), this.#hurry.signal).catch(() => {});
     const reason = new DOMException("The router stops delivering", "AbortError");
@@ -178,6 +190,7 @@ export class Dispatcher implements AsyncDisposable {
     await Promise.all([
       ...this.#workers.map((worker, index) => this.#letGo(worker, this.#sinks[index])),
       this.#isOverInTime(this.#deadLetters.close()),
+      replaysEnd && this.#isOverInTime(replaysEnd),
     ]);
   }
 

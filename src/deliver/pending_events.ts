@@ -2,19 +2,32 @@ import type { Failures } from "./assessment.ts";
 import type { UnsettledEvent } from "./checkpoint.ts";
 import { LinkedQueue } from "./linked_queue.ts";
 
+/** Where an event comes from that is no news of the stream, and who wants to know what became of it. */
+export interface Origin {
+  /** The dead letter that it was. */
+  readonly letter?: number;
+  /** The sink took it, or it has become a dead letter that is durable. */
+  settled(event: QueuedEvent): void;
+}
+
 /** An event in one sink's queue. */
 export class QueuedEvent {
   readonly unsettled: UnsettledEvent;
   /** Which route chose it, for dead letters. */
   readonly route: string;
+  /** Undefined for what the stream has just told. */
+  readonly origin: Origin | undefined;
+  /** It becomes a dead letter. */
+  isBuried = false;
   /** What was tried, once a delivery has failed. */
   failures: Failures | undefined = undefined;
   /** The queue's. */
   next: QueuedEvent | undefined = undefined;
 
-  constructor(unsettled: UnsettledEvent, route: string) {
+  constructor(unsettled: UnsettledEvent, route: string, origin?: Origin) {
     this.unsettled = unsettled;
     this.route = route;
+    this.origin = origin;
   }
 
   /** Events of one key are delivered in order. */

@@ -6,10 +6,9 @@ import type { SinkError } from "../sink/sink_error.ts";
 import { assess, type Failures, type Flight, noteFailure } from "./assessment.ts";
 import { asSinkError, attempt } from "./attempt.ts";
 import { Backoffs } from "./backoffs.ts";
-import type { UnsettledEvent } from "./checkpoint.ts";
 import type { DeadLetterQueue } from "./dead_letter_queue.ts";
 import { Linger } from "./linger.ts";
-import { type BatchLimits, PendingEvents, QueuedEvent } from "./pending_events.ts";
+import { type BatchLimits, PendingEvents, type QueuedEvent } from "./pending_events.ts";
 import { backoff } from "./retry_policy.ts";
 import { SinkHealth } from "./sink_health.ts";
 import { SinkMeter } from "./sink_meter.ts";
@@ -25,7 +24,7 @@ export interface Surroundings {
   /** Its abort ends the delivery. */
   readonly signal: AbortSignal;
   /** This sink has settled the event. */
-  readonly settled: (event: UnsettledEvent) => void;
+  readonly settled: (event: QueuedEvent) => void;
   /** Something settled or failed; called after all `settled` of one step. */
   readonly changed: () => void;
 }
@@ -147,11 +146,12 @@ export class SinkWorker {
   }
 
   /** Queues an event; those queued in the same turn of the event loop go out together. */
-  enqueue(unsettled: UnsettledEvent, route: string): void {
+  enqueue(event: QueuedEvent): void {
+    const { unsettled } = event;
     this.#events++;
     this.#bytes += unsettled.bytes;
     if (!unsettled.isAwaited) this.#countOffered(1, unsettled.bytes);
-    this.#pending.push(new QueuedEvent(unsettled, route));
+    this.#pending.push(event);
     if (this.#awake) return;
     this.#awake = true;
     queueMicrotask(() => {
@@ -290,6 +290,7 @@ export class SinkWorker {
 
   #bury(event: QueuedEvent, failures: Failures, error: SinkError): void {
     this.#buried++;
+    event.isBuried = true;
     const letter = {
       sink: this.#settings.name,
       route: event.route,
@@ -299,6 +300,7 @@ export class SinkWorker {
       firstTime: failures.firstAt,
       lastTime: failures.lastAt,
       event: event.unsettled.event.event,
+      ...(event.origin?.letter !== undefined && { replayOf: event.origin.letter }),
     };
     this.#surroundings.deadLetters.add(letter, () => {
       this.#buried--;
@@ -316,8 +318,8 @@ export class SinkWorker {
     const { unsettled } = event;
     this.#events--;
     this.#bytes -= unsettled.bytes;
-    if (unsettled.isAwaited) this.#surroundings.settled(unsettled);
-    else this.#countOffered(-1, -unsettled.bytes);
+    if (!unsettled.isAwaited) this.#countOffered(-1, -unsettled.bytes);
+    this.#surroundings.settled(event);
   }
 
   #countOffered(events: number, bytes: number): void {

@@ -85,15 +85,14 @@ Deno.test("reads AgeDigitalTwins' own configuration as it stands, with a route t
 });
 
 Deno.test("applies every default", () => {
-  const { maxBatchSize, http, shutdownTimeout, deadLetterFile, baseDirectory, sinks, ...rest } = loadConfig(
-    SCREEN,
-  );
+  const { maxBatchSize, http, shutdownTimeout, store, baseDirectory, sinks, ...rest } = loadConfig(SCREEN);
   assert.equal(maxBatchSize, 50);
   assert.equal(rest.trackLastUpdatedBy, false);
   assert.deepEqual(http, { host: "127.0.0.1", port: 8080 });
   assert.equal(shutdownTimeout, 10_000);
   assert.equal(baseDirectory, "/etc/twinrouter");
-  assert.equal(deadLetterFile, "/etc/twinrouter/dead-letters.ndjson");
+  assert.equal(store, "postgres");
+  assert(!("deadLetterFile" in rest));
   assert.deepEqual(sinks, [{
     kind: "console",
     name: "Screen",
@@ -230,10 +229,12 @@ events:
 });
 
 Deno.test("relative paths are meant from the file's folder", () => {
-  const { source, deadLetterFile } = loadConfig(`
+  const { source, store, deadLetterFile } = loadConfig(`
+store: { sqlite: ./state/router.db }
 deadLetterFile: lost/events.ndjson
 source: { passwordFile: ../pw, sslRootCert: system, sslCert: /abs/cert.pem, sslKey: key.pem }
 ${SCREEN}`);
+  assert.deepEqual(store, { sqlite: "/etc/twinrouter/state/router.db" });
   assert.equal(deadLetterFile, "/etc/twinrouter/lost/events.ndjson");
   assert.equal(source.passwordFile, "/etc/pw");
   assert.equal(source.sslRootCert, "system");

@@ -68,7 +68,9 @@ Deno.test("the configuration for Kubernetes loads, serves to the kubelet, and wr
   const { containers: [container] } = deployment.spec.template.spec;
   assert.deepEqual(configuration.http, { host: "0.0.0.0", port: container.ports[0].containerPort });
   const mounted = container.volumeMounts.map(({ mountPath }: { mountPath: string }) => mountPath);
-  assert.ok(mounted.some((path: string) => configuration.deadLetterFile.startsWith(`${path}/`)));
+  assert.ok(typeof configuration.store === "object");
+  const { sqlite } = configuration.store;
+  assert.ok(mounted.some((path: string) => sqlite.startsWith(`${path}/`)));
 });
 
 Deno.test("the configuration for Compose loads, and serves to its port", async () => {

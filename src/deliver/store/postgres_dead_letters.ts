@@ -1,0 +1,170 @@
+import type { Sql } from "../../postgres/connection/sql.ts";
+import { sqlState } from "../../postgres/connection/sql_state.ts";
+import { structuredJson } from "../../sink/encode.ts";
+import type { DeadLetter } from "../dead_letter.ts";
+import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
+import type { PostgresAccess } from "./postgres_store.ts";
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Dead letters in the table that AgeDigitalTwins' users know, `digitaltwins_eventing.dead_letter_queue`. */
+export class PostgresDeadLetters implements DeadLetterShelf {
+  readonly #access: PostgresAccess;
+
+  constructor(access: PostgresAccess) {
+    this.#access = access;
+  }
+
+  async write(letters: readonly DeadLetter[]): Promise<void> {
+    const { slot } = this.#access;
+    await this.#access.write(async (sql) => {
+      try {
+        await insert(sql, slot, letters.map((letter) => rowOf(letter, payloadOf)));
+      } catch (error) {
+        if (!sqlState(error)?.startsWith("22")) throw error;
+        // Not everything that is JSON is jsonb.
+        await insert(sql, slot, letters.map((letter) => rowOf(letter, harmlessPayloadOf)));
+      }
+    });
+  }
+
+  async page(query: LetterQuery, after: number, limit: number): Promise<readonly StoredLetter[]> {
+    const { ids, sink, since, status } = query;
+    const { slot } = this.#access;
+    return await this.#access.read(async (sql) => {
+      const rows = await sql<LetterRow[]>`
+        SELECT id, sink_name AS sink, route, error_message AS reason, error_kind AS kind, retry_count AS attempts,
+          extract(epoch FROM coalesce(first_attempt_at, failed_at))::float8 * 1000 AS first_time,
+          extract(epoch FROM coalesce(last_attempt_at, failed_at))::float8 * 1000 AS last_time,
+          coalesce(status, 'pending') AS status, event
+        FROM digitaltwins_eventing.dead_letter_queue
+        WHERE id > ${after} AND (slot = ${slot} OR slot IS NULL)
+          ${sink === undefined ? sql`` : sql`AND sink_name = ${sink}`}
+          ${status === undefined ? sql`` : sql`AND status = ${status}`}
+          ${
+        since === undefined
+          ? sql``
+          : sql`AND coalesce(last_attempt_at, failed_at) >= to_timestamp(${since / 1000}::float8)`
+      }
+          ${ids === undefined ? sql`` : sql`AND id IN (${listed(sql, ids)})`}
+        ORDER BY id LIMIT ${limit}`;
+      return rows.map(letterOf);
+    }) ?? [];
+  }
+
+  async sinksToReplay(): Promise<readonly string[]> {
+    const { slot } = this.#access;
+    return await this.#access.read(async (sql) => {
+      const rows = await sql<{ sink: string }[]>`
+        SELECT DISTINCT sink_name AS sink FROM digitaltwins_eventing.dead_letter_queue
+        WHERE status = 'replay' AND slot = ${slot}`;
+      return rows.map(({ sink }) => sink);
+    }) ?? [];
+  }
+
+  async replay(ids: readonly number[]): Promise<number> {
+    const { slot } = this.#access;
+    return await this.#access.write(async (sql) => {
+      const { count } = await sql`
+        UPDATE digitaltwins_eventing.dead_letter_queue SET status = 'replay'
+        WHERE id IN (${listed(sql, ids)}) AND slot = ${slot} AND event IS NOT NULL`;
+      return count;
+    });
+  }
+
+  async drop(ids: readonly number[]): Promise<number> {
+    const { slot } = this.#access;
+    return await this.#access.write(async (sql) => {
+      const { count } = await sql`
+        DELETE FROM digitaltwins_eventing.dead_letter_queue
+        WHERE id IN (${listed(sql, ids)}) AND (slot = ${slot} OR slot IS NULL)`;
+      return count;
+    });
+  }
+}
+
+function listed(sql: Sql, ids: readonly number[]) {
+  return sql`SELECT value::int FROM json_array_elements_text(${JSON.stringify(ids)}::text::json)`;
+}
+
+async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<void> {
+  await sql`
+    WITH letters AS (
+      SELECT * FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS letter (
+        replay_of int, event_id text, sink text, route text, type text, payload text, reason text, kind text,
+        attempts int, first_time float8, last_time float8, event text)
+    ), again AS (
+      UPDATE digitaltwins_eventing.dead_letter_queue q
+      SET status = 'pending', error_message = reason, error_kind = letters.kind,
+        retry_count = coalesce(retry_count, 0) + attempts, last_attempt_at = to_timestamp(last_time / 1000)
+      FROM letters WHERE q.id = replay_of
+    )
+    INSERT INTO digitaltwins_eventing.dead_letter_queue (event_id, sink_name, event_type, payload, error_message,
+      retry_count, failed_at, last_attempt_at, status, slot, route, error_kind, first_attempt_at, event)
+    SELECT coalesce(event_id, md5(event)::uuid::text)::uuid, sink, type, payload::jsonb, reason, attempts, now(),
+      to_timestamp(last_time / 1000), 'pending', ${slot}, route, kind, to_timestamp(first_time / 1000), event
+    FROM letters WHERE replay_of IS NULL`;
+}
+
+type Row = ReturnType<typeof rowOf>;
+
+function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
+  const { event, sink, route, reason, kind, attempts, firstTime, lastTime, replayOf = null } = letter;
+  return {
+    replay_of: replayOf,
+    event_id: UUID.test(event.id) ? event.id : null, // of telemetry it may be anything
+    sink,
+    route,
+    type: withoutNul(event.type),
+    payload: payload(letter),
+    reason: withoutNul(reason),
+    kind,
+    attempts,
+    first_time: firstTime,
+    last_time: lastTime,
+    event: structuredJson(event),
+  };
+}
+
+/** As AgeDigitalTwins writes it; the whole event, to the letter, is in the column `event`. */
+function payloadOf({ event: { id, type, source, subject, time, data } }: DeadLetter): string {
+  return `${JSON.stringify({ id, type, source, subject, time }).slice(0, -1)},"data":${data}}`;
+}
+
+/** With the body as text, and without what jsonb does not take. */
+function harmlessPayloadOf({ event: { id, type, source, subject, time, data } }: DeadLetter): string {
+  return JSON.stringify({ id, type, source, subject, time, data })
+    .replaceAll(/\\u0000|\\ud[89a-f][0-9a-f]{2}/gi, "\\ufffd");
+}
+
+function withoutNul(text: string): string {
+  return text.replaceAll("\0", "\ufffd");
+}
+
+interface LetterRow {
+  id: number;
+  sink: string;
+  route: string | null;
+  reason: string | null;
+  kind: string | null;
+  attempts: number | null;
+  first_time: number;
+  last_time: number;
+  status: string;
+  event: string | null;
+}
+
+function letterOf(row: LetterRow): StoredLetter {
+  return {
+    id: row.id,
+    sink: row.sink,
+    route: row.route ?? undefined,
+    reason: row.reason ?? "",
+    kind: row.kind ?? undefined,
+    attempts: row.attempts ?? 0,
+    firstTime: row.first_time,
+    lastTime: row.last_time,
+    status: row.status,
+    event: row.event ?? undefined,
+  };
+}

@@ -1,0 +1,102 @@
+import type { ConnectionOptions } from "../../postgres/connection/connection_options.ts";
+import { openSql, type Sql } from "../../postgres/connection/sql.ts";
+import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
+import { PostgresDeadLetters } from "./postgres_dead_letters.ts";
+import { readStoreState, STORE_STATEMENTS } from "./postgres_schema.ts";
+
+/** Milliseconds after which a server that does not answer counts as lost. */
+const PATIENCE = 30_000;
+
+/**
+ * The store in the source's database: the schema `digitaltwins_eventing`. It has connections of its own, to whichever
+ * host takes writes; they are made when they are needed, and again after a loss.
+ */
+export class PostgresStore implements DeliveryStore {
+  readonly deadLetters: PostgresDeadLetters;
+  readonly #connection: ConnectionOptions;
+  readonly #patience: number;
+  #sql: (Sql & AsyncDisposable) | undefined;
+  #prepared: Promise<void> | undefined;
+  #isThere = false;
+
+  constructor(connection: ConnectionOptions, slot: string, patience = PATIENCE) {
+    this.#connection = { ...connection, targetSessionAttrs: "read-write" };
+    this.#patience = patience;
+    const access: PostgresAccess = {
+      slot,
+      read: async (work) => {
+        if (!this.#isThere) {
+          const { exists, usable } = await this.#use(readStoreState);
+          this.#isThere = exists && usable;
+        }
+        return this.#isThere ? await this.#use(work) : undefined;
+      },
+      write: async (work) => {
+        await this.prepare();
+        return await this.#use(work);
+      },
+    };
+    this.deadLetters = new PostgresDeadLetters(access);
+  }
+
+  prepare(): Promise<void> {
+    return this.#prepared ??= this.#use(make).catch((error: unknown) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+  }
+
+  async refusal(): Promise<StoreRefusal | undefined> {
+    return refusalOf(await this.#use(readStoreState));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sql = this.#sql;
+    this.#sql = undefined;
+    await sql?.end({ timeout: 1 });
+  }
+
+  /** A server that is frozen, or gone without a word, would never answer. */
+  async #use<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    const sql = this.#sql ??= openSql(this.#connection);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      if (this.#sql === sql) this.#sql = undefined;
+      void sql.end({ timeout: 0 }).catch(() => {});
+      reject(new Error(`Cannot use the store: no answer for ${this.#patience / 1000} s`));
+    }, this.#patience);
+    try {
+      return await Promise.race([work(sql), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** How the parts of the store get at the database. */
+export interface PostgresAccess {
+  readonly slot: string;
+  /** Undefined where there is no store, or none that may be used. */
+  read<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result | undefined>;
+  write<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+}
+
+async function make(sql: Sql): Promise<void> {
+  const state = await readStoreState(sql);
+  const refusal = refusalOf(state);
+  if (refusal) throw refusal;
+  if (state.exists) return;
+  await sql.begin(async (sql) => {
+    await sql`SET LOCAL lock_timeout = '1s'`; // nobody waits behind it for long
+    for (const statement of STORE_STATEMENTS) await sql.unsafe(statement);
+  });
+}
+
+function refusalOf({ usable, remedy, role }: Awaited<ReturnType<typeof readStoreState>>) {
+  if (usable) return undefined;
+  return new StoreRefusal(
+    `Cannot keep dead letters and parked events in the database: role ${role} may not write the schema ` +
+      "digitaltwins_eventing. Name a file instead with store: { sqlite: <path> }, or run as a superuser:\n" +
+      remedy.map((statement) => `${statement};`).join("\n"),
+  );
+}

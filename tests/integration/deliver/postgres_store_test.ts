@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { StoreRefusal } from "../../../src/deliver/store/delivery_store.ts";
+import { PostgresStore } from "../../../src/deliver/store/postgres_store.ts";
+import { GraphCluster, type GraphDatabase } from "../../support/graph_cluster.ts";
+import { routerEvent } from "../../support/router_events.ts";
+import { testStore } from "../../support/store_conformance.ts";
+
+let cluster: GraphCluster;
+Deno.test.beforeAll(async () => void (cluster = await GraphCluster.start()));
+Deno.test.afterAll(() => cluster[Symbol.asyncDispose]());
+
+const LETTER = {
+  sink: "Hook",
+  route: "all",
+  reason: "400",
+  kind: "rejected",
+  attempts: 1,
+  firstTime: 0,
+  lastTime: 0,
+  event: routerEvent("k", 1, { id: "0191c5f8-0000-8000-8000-000000000001", data: '{"a": 22.0}' }).event,
+} as const;
+
+testStore("a store in PostgreSQL", async () => {
+  const database = await cluster.database();
+  return {
+    open: (slot) => new PostgresStore(database.settings().connection, slot),
+    [Symbol.asyncDispose]: async () => {},
+  };
+});
+
+Deno.test("dead letters join those of AgeDigitalTwins in its own table, which its users read as before", async () => {
+  const database = await withIncumbentsTable();
+  const { sql } = database;
+  await using store = new PostgresStore(database.settings().connection, "one");
+  await store.deadLetters.write([LETTER]);
+  assert.deepEqual(
+    [
+      ...await sql`
+      SELECT event_id, sink_name, event_type, payload ->> 'id' AS id, payload -> 'data' ->> 'a' AS a, error_message,
+        retry_count, status FROM digitaltwins_eventing.dead_letter_queue WHERE sink_name = 'Hook'`,
+    ],
+    [{
+      event_id: LETTER.event.id,
+      sink_name: "Hook",
+      event_type: "Konnektr.DigitalTwins.Twin.Update",
+      id: LETTER.event.id,
+      a: "22.0",
+      error_message: "400",
+      retry_count: 1,
+      status: "pending",
+    }],
+  );
+  const [theirs] = await store.deadLetters.page({ sink: "TestSink" }, 0, 10);
+  assert.equal(theirs?.reason, "Test failure");
+  assert.equal(await store.deadLetters.replay([theirs?.id ?? 0]), 0, "it is not whole");
+  assert.equal(await store.deadLetters.drop([theirs?.id ?? 0]), 1);
+});
+
+Deno.test("a role that may not write is told what to run, and then may", async () => {
+  const database = await cluster.database();
+  await database.createRole(`narrow_${database.name}`);
+  const settings = database.settings({ user: `narrow_${database.name}` });
+  await using store = new PostgresStore(settings.connection, "one");
+  assert.deepEqual(await store.deadLetters.page({}, 0, 1), []);
+  const refusal = await store.refusal();
+  assert(refusal instanceof StoreRefusal);
+  await assert.rejects(store.deadLetters.write([LETTER]), refusal);
+  const [, statements = ""] = /run as a superuser:\n([^]*)/.exec(refusal.message) ?? [];
+  await database.sql.unsafe(statements);
+  await store.deadLetters.write([LETTER]);
+  assert.equal((await store.deadLetters.page({}, 0, 10)).length, 1);
+});
+
+Deno.test("a store is used again after its connections were lost, and does not wait for ever", async () => {
+  const database = await cluster.database();
+  await using store = new PostgresStore(database.settings().connection, "one", 1_000);
+  await store.deadLetters.write([LETTER]);
+  await database.sql`
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'twinrouter' AND datname = current_database()`;
+  await store.deadLetters.write([LETTER]).catch(() => store.deadLetters.write([LETTER]));
+  await database.sql.begin(async (sql) => {
+    await sql`LOCK TABLE digitaltwins_eventing.dead_letter_queue`;
+    await assert.rejects(store.deadLetters.write([LETTER]), /Cannot use the store: no answer for 1 s/);
+  });
+  await store.deadLetters.write([LETTER]);
+});
+
+/** As AgeDigitalTwins makes it, with one of its letters. */
+async function withIncumbentsTable(): Promise<GraphDatabase> {
+  const database = await cluster.database();
+  await database.sql.unsafe(`
+    CREATE SCHEMA digitaltwins_eventing;
+    CREATE TABLE digitaltwins_eventing.dead_letter_queue (
+      id SERIAL PRIMARY KEY, event_id UUID NOT NULL, sink_name TEXT NOT NULL, event_type TEXT, payload JSONB NOT NULL,
+      error_message TEXT, error_stack TEXT, retry_count INT DEFAULT 0, failed_at TIMESTAMPTZ DEFAULT NOW(),
+      last_attempt_at TIMESTAMPTZ, status TEXT DEFAULT 'pending');
+    INSERT INTO digitaltwins_eventing.dead_letter_queue (event_id, sink_name, event_type, payload, error_message)
+    VALUES (gen_random_uuid(), 'TestSink', 'testType', '{"id": "x"}', 'Test failure')`);
+  return database;
+}
