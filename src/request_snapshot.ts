@@ -3,6 +3,7 @@ import { openConnection } from "./postgres/connection/open_connection.ts";
 import { openSql, type Sql } from "./postgres/connection/sql.ts";
 import { formatLsn } from "./postgres/lsn.ts";
 import { readSlot } from "./postgres/replication/slot.ts";
+import { endOnAbort } from "./postgres/replication/source.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import { writeSnapshotMessage } from "./postgres/snapshot/snapshot_message.ts";
 import { SnapshotStore } from "./postgres/snapshot/snapshot_store.ts";
@@ -36,6 +37,7 @@ export async function* requestSnapshot(
   const refusal = new SnapshotRestrictions(sinks.map(({ name }) => name)).refusal(wish);
   if (refusal !== undefined) throw new Error(`Cannot ask for a snapshot: ${refusal}`);
   await using sql = await openWritable(replication, signal);
+  using _ = endOnAbort(sql, signal);
   const { slot } = replication;
   const state = await readSlot(sql, slot);
   if (!state) {

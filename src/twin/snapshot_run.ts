@@ -1,5 +1,5 @@
 import type { Lsn } from "../postgres/lsn.ts";
-import type { ChunkRange, SnapshotLabel } from "../postgres/snapshot/label_chunks.ts";
+import type { SnapshotLabel } from "../postgres/snapshot/label_chunks.ts";
 import type { Snapshot, SnapshotCursor } from "../postgres/snapshot/snapshot_store.ts";
 import type { SnapshotOrigin } from "./twin_change.ts";
 
@@ -22,8 +22,10 @@ export class SnapshotRun {
   readonly snapshot: SnapshotOrigin;
   /** Those that still have rows, in order; undefined while that has not been looked up. */
   labels: SnapshotLabel[] | undefined;
-  /** What is told next. */
-  next: ChunkRange | undefined;
+  /** The last row of the first label as it was when that was begun; undefined while that has not been looked up. */
+  lastRow: { readonly id: string | undefined } | undefined;
+  /** Up to where it is told at the next high watermark. */
+  next: SnapshotCursor | undefined;
   #cursor: SnapshotCursor | undefined;
   #rows: number;
   #isAllTold = false;
@@ -58,6 +60,18 @@ export class SnapshotRun {
     return this.#cursor?.graph === graph && this.#cursor.label === label ? this.#cursor.lastId : undefined;
   }
 
+  /** The first label has no more rows, or none that can be read. */
+  leaveLabel(): void {
+    this.labels?.shift();
+    this.lastRow = undefined;
+  }
+
+  /** Labels are to be looked up anew. */
+  forgetLabels(): void {
+    this.labels = undefined;
+    this.lastRow = undefined;
+  }
+
   get progress(): Readonly<Record<string, string | number>> {
     const { graph, label } = this.labels?.[0] ?? this.#cursor ?? {};
     const left = this.labels?.reduce((sum, { estimatedRows = 0 }) => sum + estimatedRows, 0) ?? 0;
@@ -72,8 +86,7 @@ export class SnapshotRun {
   /** What was next is told, so many rows of it; its transaction is still to end. */
   tell(rows: number): void {
     if (!this.next) return;
-    const { graph, label, upTo: lastId } = this.next;
-    this.#cursor = { graph, label, lastId };
+    this.#cursor = this.next;
     this.#rows += rows;
     this.#told.push({
       lsn: undefined,

@@ -6,6 +6,9 @@ import { MODEL_LABEL } from "./models.ts";
 import type { ReceivedTransactions } from "./received_transactions.ts";
 import type { Entity, Gap, SnapshotMark, SnapshotOrigin, TwinChange } from "./twin_change.ts";
 
+/** Of more rows than this that change in between, each with its state, the chunk is rather read once more. */
+const MOST_CHANGED = 4_096;
+
 /**
  * One chunk of a snapshot on its way into the stream. Between its low and its high watermark the chunk is read, nobody knows
  * where; so the rows that the stream tells something of in between are dropped from the chunk, and their newest states
@@ -17,10 +20,10 @@ export class SnapshotWindow {
   chunk: Chunk | undefined;
   readonly #range: ChunkRange;
   readonly #kind: SnapshotLabel["kind"];
-  readonly #after: bigint;
+  readonly #after: bigint | undefined;
   readonly #upTo: bigint;
   readonly #received: ReceivedTransactions;
-  /** How many transactions were received before the low watermark; undefined before it. */
+  /** How many transactions were received before the low watermark; undefined before it, and once too much has changed. */
   #receivedBefore: number | undefined;
   /** By graphid. */
   readonly #newest = new Map<string, TwinChange>();
@@ -29,7 +32,7 @@ export class SnapshotWindow {
   constructor(range: ChunkRange, kind: SnapshotLabel["kind"], received: ReceivedTransactions) {
     this.#range = range;
     this.#kind = kind;
-    this.#after = range.after === undefined ? -1n : BigInt(range.after);
+    this.#after = range.after === undefined ? undefined : BigInt(range.after);
     this.#upTo = BigInt(range.upTo);
     this.#received = received;
   }
@@ -48,12 +51,15 @@ export class SnapshotWindow {
       this.#newest.clear();
     } else if (item.rowId !== undefined && this.#holds(BigInt(item.rowId))) {
       this.#newest.set(item.rowId, item);
+      if (this.#newest.size <= MOST_CHANGED) return;
+      this.#receivedBefore = undefined;
+      this.#newest.clear();
     }
   }
 
   /**
    * The stream has come to the high watermark: the chunk's rows as changes there; `undefined` if what was told before the
-   * low watermark may be missing in the chunk, which then has to be read once more.
+   * low watermark may be missing in the chunk, or too much was told since: it then has to be read once more.
    */
   close(
     { transaction, position }: SnapshotMark,
@@ -85,7 +91,7 @@ export class SnapshotWindow {
   }
 
   #holds(id: bigint): boolean {
-    return id > this.#after && id <= this.#upTo;
+    return (this.#after === undefined || id > this.#after) && id <= this.#upTo;
   }
 
   /** Who a row of the chunk is and what it says now; undefined if it is gone, or nobody. */
@@ -101,7 +107,7 @@ export class SnapshotWindow {
   }
 }
 
-const NO_CHUNK: Chunk = { rows: [], visibility: undefined };
+const NO_CHUNK: Pick<Chunk, "rows" | "visibility"> = { rows: [], visibility: undefined };
 
 function entityOf(change: TwinChange): Entity {
   const { entity, id } = change;

@@ -5,7 +5,7 @@ import { SnapshotWindow } from "../../src/twin/snapshot_window.ts";
 import type { SnapshotMark, TwinChange } from "../../src/twin/twin_change.ts";
 
 const snapshot = { id: "s" };
-const range = { graph: "digitaltwins", label: "Twin", after: "10", upTo: "20" };
+const range = { graph: "digitaltwins", label: "Twin", after: "10", upTo: "20", count: 10 };
 
 function mark(commitLsn = 100n): SnapshotMark {
   const transaction = { xid: 9, commitLsn, commitTime: 0n };
@@ -50,7 +50,7 @@ function through(
   window.open();
   for (const change of between) window.follow(change);
   const read = Object.entries(rows).map(([id, properties]) => ({ id, properties }));
-  window.chunk = { rows: read, visibility: "8:8:" };
+  window.chunk = { rows: read, visibility: "8:8:", upTo: "20" };
   return window.close(mark(), snapshot)?.map((change) =>
     `${change.id} ${change.action === "create" && change.after} @${change.position.ordinal}`
   );
@@ -101,7 +101,7 @@ Deno.test("of a truncated label only what was made since is there", () => {
   });
   window.follow(changed("13", "c", "create", 1));
   const rows = ["11", "12", "13"].map((id) => ({ id, properties: twin("x", 0) }));
-  window.chunk = { rows, visibility: "8:8:" };
+  window.chunk = { rows, visibility: "8:8:", upTo: "20" };
   assert.deepEqual(window.close(mark(), snapshot)?.map(({ id }) => id), ["c"]);
 });
 
@@ -119,6 +119,33 @@ Deno.test("a chunk that may lack what was told before its low watermark is not t
 
 Deno.test("a window that was never opened tells nothing", () => {
   const window = new SnapshotWindow(range, "vertex", new ReceivedTransactions());
-  window.chunk = { rows: [{ id: "11", properties: twin("a", 1) }], visibility: "8:8:" };
+  window.chunk = {
+    rows: [{ id: "11", properties: twin("a", 1) }],
+    upTo: "20",
+    visibility: "8:8:",
+  };
+  assert.equal(window.close(mark(), snapshot), undefined);
+});
+
+Deno.test("a label's first row may have a graphid below zero, as the labels from the 32,768th on have", () => {
+  const window = new SnapshotWindow(
+    { graph: "digitaltwins", label: "Twin", upTo: "-10", count: 10 },
+    "vertex",
+    new ReceivedTransactions(),
+  );
+  window.open();
+  window.follow(changed("-20", "a", "update", 2));
+  window.chunk = { rows: [{ id: "-20", properties: twin("a", 1) }], upTo: "-10", visibility: "8:8:" };
+  assert.equal(
+    `${window.close(mark(), snapshot)?.map((change) => "after" in change && change.after)}`,
+    twin("a", 2),
+  );
+});
+
+Deno.test("a chunk of which too many rows have changed is not told", () => {
+  const window = new SnapshotWindow({ ...range, upTo: "10000" }, "vertex", new ReceivedTransactions());
+  window.open();
+  for (let id = 11; id < 5_000; id++) window.follow(changed(`${id}`, "a", "create", 1));
+  window.chunk = { rows: [{ id: "11", properties: twin("a", 1) }], upTo: "20", visibility: "8:8:" };
   assert.equal(window.close(mark(), snapshot), undefined);
 });

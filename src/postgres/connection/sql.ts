@@ -6,6 +6,7 @@ import { cancelSession } from "./cancel.ts";
 import type { Connection } from "./connection.ts";
 import { type ConnectionOptions, formatAddress, type HostAddress } from "./connection_options.ts";
 import { openConnection } from "./open_connection.ts";
+import { quoteString } from "./quote.ts";
 import { type Handover, SqlSocket } from "./sql_socket.ts";
 
 export type { Sql } from "postgres";
@@ -13,18 +14,25 @@ export type { Sql } from "postgres";
 const log = logOf("postgres");
 const END_SECONDS = 2;
 
+export interface SqlOptions {
+  readonly pin?: HostAddress;
+  readonly max?: number;
+  readonly lockTimeout?: string;
+}
+
 /**
  * postgres.js over connections that `openConnection` opens, so that logging in, TLS and the choice of a host are the
  * same for all SQL. Connects when it is first needed, and again after a loss; a query that was under way then fails.
  * An error of the server has its SQLSTATE as `code`.
  *
  * With `pin`, every connection goes to that host. `max` is how many connections there may be at once, 2 by default.
+ * `lockTimeout` is how long a statement waits for a lock before it fails by a 55P03, as PostgreSQL reads it.
  * `end()` waits for running queries for at most 2 s, if it is not told otherwise; disposing of it does not wait. Either
  * way every connection is then closed.
  */
 export function openSql(
   options: ConnectionOptions,
-  { pin, max = 2 }: { readonly pin?: HostAddress; readonly max?: number } = {},
+  { pin, max = 2, lockTimeout }: SqlOptions = {},
 ): Sql & AsyncDisposable {
   const address = pin ?? options.hosts[0];
   const sessions = new Map<number, Connection>();
@@ -39,6 +47,9 @@ export function openSql(
 
   async function open(signal: AbortSignal): Promise<Handover> {
     const connection = await openConnection(options, {}, signal, pin);
+    if (lockTimeout !== undefined) {
+      await connection.query(`SET lock_timeout = ${quoteString(lockTimeout)}`, signal);
+    }
     sessions.set(connection.processId, connection);
     const socket = connection.detach();
     socket.once("close", () => sessions.delete(connection.processId));

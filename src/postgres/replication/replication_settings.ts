@@ -14,6 +14,6 @@ export interface ReplicationSettings {
 }
 
 /** Whether a graph's changes are wanted. */
-export function follows(settings: ReplicationSettings, graph: string): boolean {
+export function follows(settings: Pick<ReplicationSettings, "graphs">, graph: string): boolean {
   return settings.graphs === undefined || settings.graphs.includes(graph);
 }

@@ -158,9 +158,9 @@ export class ReplicationStream implements AsyncDisposable {
       }));
   }
 
-  /** For SQL on the server that is streamed from; undefined without a connection, and ended with it. */
-  get sql(): Sql | undefined {
-    return this.#streaming?.source.sql;
+  /** For SQL of snapshots on the server that is streamed from; undefined without a connection, and ended with it. */
+  get snapshotSql(): Sql | undefined {
+    return this.#streaming?.source.snapshotSql;
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */

@@ -16,12 +16,14 @@ import { createSlot, readSlotUser } from "./slot.ts";
 import { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import { openSql, type Sql } from "../connection/sql.ts";
 
-/** A server that is ready for START_REPLICATION: two connections to it, and everything in it that replication needs. */
+/** A server that is ready for START_REPLICATION: connections to it, and everything in it that replication needs. */
 export interface Source extends AsyncDisposable {
   /** For replication; idle until somebody streams on it. */
   readonly connection: Connection;
   /** For all other SQL, on the same server. */
   readonly sql: Sql;
+  /** For SQL of snapshots, which hold up nothing else; waits for no lock longer than a second. */
+  readonly snapshotSql: Sql;
   readonly role: Role;
   /** As `server_version_num`. */
   readonly version: number;
@@ -61,10 +63,13 @@ export async function openSource(
   const address = await chooseServer(settings, signal);
   const sql = openSql(settings.connection, { pin: address });
   resources.defer(() => sql.end({ timeout: 0 }));
+  const snapshotSql = openSql(settings.connection, { pin: address, lockTimeout: "1s" });
+  resources.use(snapshotSql);
   const { server, role, slot, catalog } = await prepare(sql, address, settings, context, signal);
   if (slot === undefined) {
     if (settings.snapshot === "initial") {
-      const store = new SnapshotStore(sql, settings.slot);
+      using _ = endOnAbort(snapshotSql, signal);
+      const store = new SnapshotStore(snapshotSql, settings.slot);
       await store.prepare();
       await store.addInitial();
     }
@@ -86,6 +91,7 @@ export async function openSource(
   return {
     connection,
     sql,
+    snapshotSql,
     role,
     version: server.version,
     database: server.database,

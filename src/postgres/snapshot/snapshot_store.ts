@@ -86,33 +86,37 @@ export class SnapshotStore {
 
   /** Makes the store if it is missing. */
   async prepare(): Promise<void> {
-    if ((await readStoreRights(this.#sql)).exists) return;
+    if ((await this.rights()).exists) return;
     for (const statement of STORE_STATEMENTS) await this.#sql.unsafe(statement);
+  }
+
+  rights(): Promise<StoreRights> {
+    return readStoreRights(this.#sql);
   }
 
   /** To be called before a slot is made: everything that is there when the slot begins has to be told. */
   async addInitial(): Promise<void> {
-    await this.#sql.begin(async (sql) => {
-      await sql`
+    await this.#sql`
+      WITH earlier AS (
         DELETE FROM digitaltwins_eventing.snapshots
-        WHERE slot = ${this.#slot} AND initial AND finished_at IS NULL`;
-      await sql`
-        INSERT INTO digitaltwins_eventing.snapshots (slot, id, initial)
-        VALUES (${this.#slot}, ${crypto.randomUUID()}, true)`;
-    });
+        WHERE slot = ${this.#slot} AND initial AND finished_at IS NULL
+      )
+      INSERT INTO digitaltwins_eventing.snapshots (slot, id, initial)
+      VALUES (${this.#slot}, ${crypto.randomUUID()}, true)`;
   }
 
-  /** Keeps a request, unless it is known already. */
-  async add({ id, sink, filter }: SnapshotRequest): Promise<void> {
-    await this.#sql`
+  /** Keeps a request, unless it is known already. False if its snapshot is finished. */
+  async add({ id, sink, filter }: SnapshotRequest): Promise<boolean> {
+    const [row] = await this.#sql<{ unfinished: boolean }[]>`
       INSERT INTO digitaltwins_eventing.snapshots (slot, id, initial, sink, filter)
       VALUES (${this.#slot}, ${id}, false, ${sink ?? null}, ${filter ?? null})
-      ON CONFLICT (slot, id) DO NOTHING`;
+      ON CONFLICT (slot, id) DO UPDATE SET slot = excluded.slot
+      RETURNING finished_at IS NULL AS unfinished`;
+    return row?.unfinished ?? false;
   }
 
   /** Those that are not finished, in the order in which they were asked for. */
   async unfinished(): Promise<readonly Snapshot[]> {
-    if (!(await readStoreRights(this.#sql)).writable) return [];
     const rows = await this.#sql<SnapshotRow[]>`
       SELECT id, sink, filter, graph, label, last_id, rows::float8 AS rows
       FROM digitaltwins_eventing.snapshots
@@ -122,7 +126,7 @@ export class SnapshotStore {
 
   /** How far a snapshot is delivered; `undefined` while no router has accepted it. */
   async progressOf(id: string): Promise<SnapshotProgress | undefined> {
-    if (!(await readStoreRights(this.#sql)).writable) return undefined;
+    if (!(await this.rights()).writable) return undefined;
     const [row] = await this.#sql<{ rows: number; label: string | null; finished: boolean }[]>`
       SELECT rows::float8 AS rows, graph || '.' || label AS label, finished_at IS NOT NULL AS finished
       FROM digitaltwins_eventing.snapshots WHERE slot = ${this.#slot} AND id = ${id}`;

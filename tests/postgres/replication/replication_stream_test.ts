@@ -35,6 +35,7 @@ function open(server: FakeWalSender, ...script: (Error | Partial<Source>)[]): Op
     return {
       connection,
       sql: emptySql,
+      snapshotSql: emptySql,
       role: { name: "router", isSuperuser: false, mayReplicate: true, mayCreate: false },
       version: 180_000,
       database: "twins",

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { writeSnapshotMessage } from "../../src/postgres/snapshot/snapshot_message.ts";
+import { STORE_STATEMENTS } from "../../src/postgres/snapshot/snapshot_store.ts";
+import type { Notification } from "../support/graph_replica.ts";
+import { RouterProcess } from "../support/router_process.ts";
+import { TemporaryFolder } from "../support/temporary_folder.ts";
+import { TwinDatabase } from "../support/twin_database.ts";
+import { until } from "../support/until.ts";
+
+function oneFile(database: TwinDatabase, folder: string, snapshot: string) {
+  return {
+    source: { connectionString: database.server.connectionString, snapshot },
+    eventSinks: { file: [{ name: "One", path: `${folder}/One.ndjson` }] },
+  };
+}
+
+async function told(folder: string): Promise<string[]> {
+  const text = await Deno.readTextFile(`${folder}/One.ndjson`).catch(() => "");
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const { type, subject, snapshot }: Notification = JSON.parse(line);
+    return `${type.split(".").slice(2).join(".")} ${subject}${snapshot === true ? " (snapshot)" : ""}`;
+  });
+}
+
+async function untilTold(folder: string, wanted: string): Promise<void> {
+  await until(async () => (await told(folder)).includes(wanted), `${wanted} to be told`);
+}
+
+async function makeStore({ sql }: TwinDatabase): Promise<void> {
+  for (const statement of STORE_STATEMENTS) await sql.unsafe(statement);
+}
+
+async function insert({ sql }: TwinDatabase, id: string): Promise<void> {
+  await sql`INSERT INTO digitaltwins."Twin" (properties) VALUES (${`{"$dtId": "${id}"}`})`;
+}
+
+function request({ sql }: TwinDatabase, id: string): Promise<bigint> {
+  return writeSnapshotMessage(sql, { kind: "request", slot: "age_slot", id });
+}
+
+/** Holds a table's strongest lock until it is disposed of. */
+async function lock(database: TwinDatabase, table: string): Promise<AsyncDisposable> {
+  const sql = postgres(database.server.connectionString, { max: 1, onnotice: () => {} });
+  const held = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const ended = sql.begin(async (transaction) => {
+    await transaction.unsafe(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+    held.resolve();
+    await release.promise;
+  });
+  await Promise.race([held.promise, ended]);
+  return {
+    async [Symbol.asyncDispose]() {
+      release.resolve();
+      await ended;
+      await sql.end();
+    },
+  };
+}
+
+/** The router's sessions that wait for a lock. */
+async function untilWaitingForLock({ sql }: TwinDatabase): Promise<void> {
+  await until(async () => {
+    const waiting = await sql`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
+    return waiting.length > 0;
+  }, "the router to wait for a lock");
+}
+
+async function finished({ sql }: TwinDatabase): Promise<number> {
+  const rows = await sql`SELECT FROM digitaltwins_eventing.snapshots WHERE finished_at IS NOT NULL`;
+  return rows.length;
+}
+
+async function stopInTime(router: RouterProcess): Promise<void> {
+  const start = performance.now();
+  const late = setTimeout(() => void router.kill(), 15_000);
+  const code = await router.stop();
+  clearTimeout(late);
+  assert.equal(code, 0, await router.output);
+  assert(performance.now() - start < 10_000);
+}
+
+Deno.test("a locked store holds up neither the stream nor the end, and loses no request", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await makeStore(database);
+  const configuration = oneFile(database, folder.path, "never");
+  {
+    await using router = await RouterProcess.start(folder.path, configuration);
+    await router.untilReadyIs(200);
+    await using _ = await lock(database, "digitaltwins_eventing.snapshots");
+    await request(database, "s");
+    await untilWaitingForLock(database);
+    await insert(database, "a");
+    await untilTold(folder.path, "Twin.Create a");
+    await stopInTime(router);
+  }
+  await using router = await RouterProcess.start(folder.path, configuration);
+  await untilTold(folder.path, "Twin.Create a (snapshot)");
+  await until(async () => await finished(database) === 1, "the snapshot to be delivered");
+  assert.equal(await router.stop(), 0);
+});
+
+Deno.test("a router whose store is locked when it makes its slot can be stopped", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await makeStore(database);
+  await using _ = await lock(database, "digitaltwins_eventing.snapshots");
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+  await untilWaitingForLock(database);
+  await stopInTime(router);
+});
+
+Deno.test("a label that is locked holds up a snapshot, and nothing else", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await insert(database, "a");
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "never"));
+  await router.untilReadyIs(200);
+  {
+    await using _ = await lock(database, `digitaltwins."Twin"`);
+    await request(database, "s");
+    await untilWaitingForLock(database);
+    await database.sql`INSERT INTO digitaltwins."Model" (properties) VALUES ('{"id": "dtmi:tank;1"}')`;
+    await untilTold(folder.path, "Model.Create dtmi:tank;1");
+  }
+  await untilTold(folder.path, "Twin.Create a (snapshot)");
+  await stopInTime(router);
+});
+
+Deno.test("a request is served although the session that should keep it is lost, and the stream is not", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  const { sql } = database;
+  await makeStore(database);
+  await insert(database, "a");
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "never"));
+  await router.untilReadyIs(200);
+  {
+    await using _ = await lock(database, "digitaltwins_eventing.snapshots");
+    await request(database, "s");
+    await untilWaitingForLock(database);
+    await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
+  }
+  await untilTold(folder.path, "Twin.Create a (snapshot)");
+  await until(async () => await finished(database) === 1, "the snapshot to be delivered");
+  assert.equal(await router.stop(), 0);
+  assert.doesNotMatch(await router.output, /Replication is interrupted/);
+});
+
+Deno.test("a request that comes again when its snapshot is delivered is not served again", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await insert(database, "a");
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+  await untilTold(folder.path, "Twin.Create a (snapshot)");
+  await until(async () => await finished(database) === 1, "the first snapshot to be delivered");
+  await request(database, "s");
+  await until(async () => await finished(database) === 2, "snapshot s to be delivered");
+  await request(database, "s");
+  await request(database, "t");
+  await until(async () => await finished(database) === 3, "snapshot t to be delivered");
+  assert.equal(await router.stop(), 0);
+  // The first one, s and t.
+  assert.deepEqual(await told(folder.path), Array(3).fill("Twin.Create a (snapshot)"));
+});
+
+Deno.test("tables like labels that cannot be replicated are no part of a snapshot", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await insert(database, "a");
+  await using sessions = new AsyncDisposableStack();
+  const session = postgres(database.server.connectionString, { max: 1 });
+  sessions.defer(() => session.end());
+  await session`CREATE TEMP TABLE copied AS SELECT * FROM digitaltwins."Twin"`;
+  await session`CREATE UNLOGGED TABLE fleeting AS SELECT * FROM digitaltwins."Twin"`;
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+  await untilTold(folder.path, "Twin.Create a (snapshot)");
+  await until(async () => await finished(database) === 1, "the snapshot to be delivered");
+  assert.equal(await router.stop(), 0);
+  assert.deepEqual(await told(folder.path), ["Twin.Create a (snapshot)"]);
+});
