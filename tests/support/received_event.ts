@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type CloudEvent as PackageEvent, HTTP } from "cloudevents";
+import { type CloudEvent as PackageEvent, HTTP, Kafka, type KafkaMessage } from "cloudevents";
 
 /** An event as it arrived, read by the `cloudevents` package, which had no part in sending it. */
 export interface ReceivedEvent {
@@ -65,6 +65,24 @@ export function readHttpBinaryEvent(headers: ReadonlyMap<string, string>, body: 
     if (name.startsWith("ce-")) written[name.slice(3)] = value;
   }
   return { attributes: attributesOf({ ...event, ...typed(event) }, written), data: body };
+}
+
+/** Reads a Kafka record, whatever its content mode. */
+export function readKafkaEvent(
+  key: string,
+  headers: Readonly<Record<string, string>>,
+  value: string,
+): ReceivedEvent {
+  const message: KafkaMessage<string> = { key, headers: { ...headers }, value, body: value };
+  const event = asOneEvent(Kafka.toEvent<unknown>(message));
+  assert.equal(event.partitionkey, key);
+  if (headers["content-type"]?.startsWith("application/cloudevents")) return readStructuredEvent(value);
+  assert(!("ce_datacontenttype" in headers), "the binding has the content type in its own header alone");
+  const written: Record<string, unknown> = { datacontenttype: headers["content-type"] };
+  for (const [name, header] of Object.entries(headers)) {
+    if (name.startsWith("ce_")) written[name.slice(3)] = header;
+  }
+  return { attributes: attributesOf({ ...event, ...typed(event) }, written), data: value };
 }
 
 /**
