@@ -45,7 +45,11 @@ export const sinkKinds = {
     defaultFormat: "EventNotification",
     load: () => import("./webhook/mod.ts"),
   },
-  kafka: { options: kafkaOptions, defaultFormat: "EventNotification", load: undefined },
+  kafka: {
+    options: kafkaOptions,
+    defaultFormat: "EventNotification",
+    load: () => import("./kafka/mod.ts"),
+  },
   mqtt: {
     options: mqttOptions,
     defaultFormat: "EventNotification",

@@ -32,6 +32,21 @@ const MISTAKES: readonly {
     told: ["5:11 eventSinks.webhook[0].url: is missing"],
   },
   {
+    title: "what a login lacks, at the sink that lacks it",
+    config:
+      "eventSinks:\n  kafka:\n    - name: Hub\n      brokerList: a\n      topic: t\n      saslMechanism: PLAIN\n",
+    told: [
+      "5:11 eventSinks.kafka[0].saslUsername: is missing; PLAIN needs it",
+      "5:11 eventSinks.kafka[0].saslPassword: is missing; PLAIN needs it",
+    ],
+  },
+  {
+    title: "a topic that Kafka would not have",
+    config:
+      "eventSinks:\n  kafka:\n    - { name: Hub, brokerList: a, topic: twins/all, securityProtocol: SSL }\n",
+    told: ["5:46 eventSinks.kafka[0].topic: has more than letters, digits, ., _ and -"],
+  },
+  {
     title: "an unknown kind of sink",
     config: `eventSinks: { webhoks: [], console: [{ name: Screen }] }`,
     told: ["3:19 eventSinks.webhoks: unknown key; did you mean webhook?"],

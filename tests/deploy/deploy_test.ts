@@ -10,6 +10,8 @@ const environment = {
   DATABASE_URL: "postgres://router@db.example/twins",
   HOOK_TOKEN: "token",
   MQTT_PASSWORD: "pw",
+  KAFKA_PASSWORD: "pw",
+  AZURE_CLIENT_SECRET: "pw",
 };
 const example = inRepository("deploy/events.example.yaml");
 
@@ -31,6 +33,8 @@ Deno.test("the example configuration loads, and its values are the defaults that
     "Screen",
     "Archive",
     "Hook",
+    "Stream",
+    "Hub",
     "Broker",
     "Adx",
   ]);

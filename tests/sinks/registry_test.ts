@@ -3,6 +3,15 @@ import { z } from "zod";
 import { type SinkKindName, sinkKinds } from "../../sinks/registry.ts";
 import { fromFileUrl, inRepository, relativeToRoot } from "../support/repository.ts";
 
+const KAFKA_DEFAULTS = {
+  contentMode: "binary",
+  securityProtocol: "SASL_SSL",
+  compression: "none",
+  idempotent: true,
+  maxRequestBytes: 1_000_000,
+  timeout: 30_000,
+};
+
 /** A sink's options as the product's documentation shows them, and the least that each kind needs. */
 const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown>][] = [
   ["console", {}, { pretty: false }],
@@ -34,6 +43,7 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
       brokerList: "your-namespace.servicebus.windows.net",
       topic: "your-eventhub-name",
       saslMechanism: "OAUTHBEARER",
+      ...KAFKA_DEFAULTS,
     },
   ],
   [
@@ -51,6 +61,7 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
       saslMechanism: "PLAIN",
       saslUsername: "u",
       saslPassword: "p",
+      ...KAFKA_DEFAULTS,
     },
   ],
   [
@@ -140,6 +151,58 @@ const REFUSED: [SinkKindName, Record<string, unknown>, string, RegExp][] = [
   ["webhook", { url: "https://h", auth: { type: "basic", username: "u" } }, "auth.password", /./],
   ["kafka", { brokerList: "a:b:c", topic: "t" }, "brokerList", /brokers such as/],
   ["kafka", { brokerList: "a", topic: "t", saslMechanism: "GSSAPI" }, "saslMechanism", /OAUTHBEARER/],
+  ["kafka", { brokerList: "a", topic: "a/b", saslMechanism: "PLAIN" }, "topic", /letters, digits/],
+  [
+    "kafka",
+    { brokerList: "a", topic: "a.{tpye}", saslMechanism: "PLAIN" },
+    "topic",
+    /has \{tpye\}, which is none of/,
+  ],
+  ["kafka", { brokerList: "a", topic: "..", saslMechanism: "PLAIN" }, "topic", /no name that Kafka allows/],
+  ["kafka", { brokerList: "a", topic: "x".repeat(250), saslMechanism: "PLAIN" }, "topic", /longer than 249/],
+  ["kafka", { brokerList: "a", topic: "t" }, "saslMechanism", /missing, though securityProtocol is SASL_SSL/],
+  [
+    "kafka",
+    { brokerList: "a", topic: "t", securityProtocol: "SSL", saslMechanism: "PLAIN", saslPassword: "s3cret" },
+    "saslMechanism",
+    /no use while securityProtocol is SSL/,
+  ],
+  [
+    "kafka",
+    { brokerList: "a", topic: "t", saslMechanism: "PLAIN", saslPassword: "s3cret" },
+    "saslUsername",
+    /missing; PLAIN needs it/,
+  ],
+  [
+    "kafka",
+    { brokerList: "a", topic: "t", saslMechanism: "OAUTHBEARER", clientId: "c", clientSecret: "s3cret" },
+    "tokenEndpoint",
+    /missing; OAUTHBEARER needs it/,
+  ],
+  [
+    "kafka",
+    {
+      brokerList: "x.servicebus.windows.net",
+      topic: "t",
+      saslMechanism: "OAUTHBEARER",
+      clientId: "c",
+      clientSecret: "s3cret",
+    },
+    "tenantId",
+    /missing beside clientSecret/,
+  ],
+  [
+    "kafka",
+    { brokerList: "a", topic: "t", securityProtocol: "SSL", certFile: "c" },
+    "keyFile",
+    /missing beside certFile/,
+  ],
+  [
+    "kafka",
+    { brokerList: "a", topic: "t", securityProtocol: "SSL", compression: "snappy" },
+    "compression",
+    /none, gzip, zstd/,
+  ],
   ["kusto", { ingestionUri: "cluster", database: "d" }, "ingestionUri", /https/],
   ["kusto", { ingestionUri: "https://h", database: "d", ingestion: "batched" }, "ingestion", /queued/],
   ["kusto", { ingestionUri: "https://h", database: "d", auth: { type: "key" } }, "auth.type", /clientSecret/],
@@ -182,7 +245,7 @@ Deno.test("every kind but those still to come makes its sink", async () => {
     await using _sink = module.createSink(options.parse(written) as never, context);
     made.push(kind);
   }
-  assert.deepEqual(made, ["console", "file", "webhook", "mqtt", "kusto"]);
+  assert.deepEqual(made, ["console", "file", "webhook", "kafka", "mqtt", "kusto"]);
 });
 
 interface ModuleGraph {
@@ -226,6 +289,7 @@ Deno.test("the registry loads no sink, and no library but zod", async () => {
   assert.deepEqual(later, [
     "sinks/console/mod.ts",
     "sinks/file/mod.ts",
+    "sinks/kafka/mod.ts",
     "sinks/kusto/mod.ts",
     "sinks/mqtt/mod.ts",
     "sinks/webhook/mod.ts",

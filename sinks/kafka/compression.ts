@@ -1,0 +1,20 @@
+import { promisify } from "node:util";
+import { zstdCompress, zstdDecompress } from "node:zlib";
+import type { Buffer } from "node:buffer";
+import { CompressionCodecs, CompressionTypes } from "kafkajs";
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+// kafkajs brings gzip alone; nothing that is kept up writes its LZ4 and Snappy formats.
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer),
+  decompress: (buffer: Buffer) => decompress(buffer),
+});
+
+/** How kafkajs knows the compressions that a configuration can ask for. */
+export const COMPRESSIONS = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  zstd: CompressionTypes.ZSTD,
+} as const;
