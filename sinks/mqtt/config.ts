@@ -159,9 +159,8 @@ export const options = z.strictObject({
   if (value.certFile !== undefined && value.keyFile === undefined) refuse("certFile", "needs keyFile");
   if (value.keyFile !== undefined && value.certFile === undefined) refuse("keyFile", "needs certFile");
   if (value.auth && value.password !== undefined) refuse("auth", "stands beside password; leave one out");
-  if (value.password !== undefined && value.username === undefined && version !== "5.0.0") {
-    refuse("password", "needs username before protocolVersion 5.0.0");
-  }
+  // MQTT 5 allows it; mqtt.js does not.
+  if (value.password !== undefined && value.username === undefined) refuse("password", "needs username");
   if (version === "3.1.0" && value.cleanSession === false) {
     refuse(
       "cleanSession",

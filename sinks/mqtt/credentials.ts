@@ -20,7 +20,7 @@ export class Credentials implements AsyncDisposable {
 
   constructor({ username, password, auth }: Pick<MqttOptions, "username" | "password" | "auth">) {
     this.#grant = auth && new ClientCredentials(auth);
-    const name = username ?? auth?.clientId; // before MQTT 5 there is no password without a name
+    const name = username ?? auth?.clientId; // mqtt.js sends no password without one
     this.#login = {
       ...(name !== undefined && { username: name }),
       ...(password !== undefined && { password }),

@@ -255,7 +255,7 @@ Deno.test("every kind of secret is known", () => {
     `
 source: { connectionString: "Host=db;Password=in-dot-net" }
 eventSinks:
-  mqtt: [{ name: M, broker: b, topic: t, password: of-a-sink }]
+  mqtt: [{ name: M, broker: b, topic: t, username: u, password: of-a-sink }]
   webhook:
     - { name: A, url: "https://me:in-url@example.com", auth: { type: bearer, token: of-a-union } }
     - { name: B, url: "https://example.com", headers: { X-Key: of-a-header } }

@@ -61,11 +61,11 @@ const REFUSED: [Record<string, unknown>, string, RegExp][] = [
   [{ contentMode: "binary", protocolVersion: "3.1.1" }, "contentMode", /needs protocolVersion 5\.0\.0/],
   [{ certFile: "c" }, "certFile", /keyFile/],
   [{ keyFile: "k" }, "keyFile", /certFile/],
-  [{ password: "s3cret", protocolVersion: "3.1.1" }, "password", /needs username/],
+  [{ password: "s3cret" }, "password", /needs username/],
   [{ cleanSession: false, protocolVersion: "3.1.0" }, "cleanSession", /3\.1\.1/],
   [{ clientId: "x".repeat(24), protocolVersion: "3.1.0" }, "clientId", /23/],
   [{ auth: { type: "basic" } }, "auth.type", /oauth2/],
-  [{ password: "s3cret", auth: oauth() }, "auth", /leave one out/],
+  [{ username: "u", password: "s3cret", auth: oauth() }, "auth", /leave one out/],
   [{ maxInFlight: 0 }, "maxInFlight", /1 to 65535/],
   [{ keepAlive: "1ms" }, "keepAlive", /duration/],
 ];
