@@ -37,7 +37,7 @@ export interface ConnectionSettings {
 /** PUBCOMP's way to say that the exchange was completed before. */
 const PACKET_IDENTIFIER_NOT_FOUND = 0x92;
 /** How long a broker may take to close its side, milliseconds. */
-const CLOSE_TIMEOUT = 2000;
+const CLOSE_TIMEOUT = 1000;
 const CONNECT_TIMEOUT = 30_000;
 
 /**
@@ -101,8 +101,11 @@ export class BrokerConnection implements AsyncDisposable {
 
   publish({ message, eventId, qos, retain, settled }: Publication): void {
     if (this.#lost) return settled(this.#lost);
+    const { session } = this.#settings;
     const settle = (error?: unknown) => {
-      if (this.#underWay.delete(settle)) settled(this.#errorOf(error));
+      const reason = this.#errorOf(error);
+      if (this.#underWay.delete(settle)) settled(reason);
+      else if (!reason && eventId !== undefined) session.complete(eventId); // an answer that was read after the loss
     };
     this.#underWay.add(settle);
     if (qos === 0) this.#unproven.push(settle);
@@ -113,7 +116,7 @@ export class BrokerConnection implements AsyncDisposable {
       ...(userProperties && { userProperties }),
       ...(topicAlias !== undefined && { topicAlias }),
     };
-    this.#settings.session.publishing(qos === 0 ? undefined : eventId, (dup) => {
+    session.publishing(qos === 0 ? undefined : eventId, (dup) => {
       const options = { qos, retain, dup, ...(properties && { properties }) };
       // Without a callback for QoS 0: mqtt.js would make it wait for `drain`, which a connection that ends never has.
       this.#client.publish(topic, message.payload, options, ...(qos === 0 ? [] : [settle]));
@@ -130,9 +133,9 @@ export class BrokerConnection implements AsyncDisposable {
     });
   }
 
-  /** Ends the connection at once; what is not yet on the network stays here. */
-  abandon(): void {
-    this.#lose(new SinkError("retryable", `Cannot reach ${this.#settings.url}: stopped`));
+  /** Ends the connection at once; what is not yet on the network stays here. Gives the reason why it is lost. */
+  abandon(): SinkError {
+    return this.#lose(new SinkError("retryable", `Cannot reach ${this.#settings.url}: stopped`));
   }
 
   /** Takes leave, so that the broker sends no last will, and waits until the connection is closed. */
@@ -194,12 +197,13 @@ export class BrokerConnection implements AsyncDisposable {
     return { topic, topicAlias };
   }
 
-  #lose(reason: SinkError): void {
-    if (this.#lost) return;
+  #lose(reason: SinkError): SinkError {
+    if (this.#lost) return this.#lost;
     this.#lost = reason;
     this.#opened.reject(reason);
     this.#client.end(true);
     for (const settle of [...this.#underWay]) settle(reason);
+    return reason;
   }
 
   #errorOf(error: unknown): SinkError | undefined {

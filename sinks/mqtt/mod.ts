@@ -18,6 +18,9 @@ import { Session } from "./session.ts";
 
 export const createSink: CreateSink<MqttOptions> = (options, context) => new MqttSink(options, context);
 
+/** For the last word at the status topic, milliseconds: who shuts down does not wait for a broker that is frozen. */
+const FAREWELL_TIMEOUT = 1000;
+
 /** Publishes events to an MQTT broker, as CloudEvents' MQTT binding says. */
 class MqttSink implements Sink {
   /** One batch at a time, whose events are many at once; the window is the sink's own. */
@@ -37,6 +40,8 @@ class MqttSink implements Sink {
   #connection: BrokerConnection | undefined;
   #announcement: ReturnType<typeof setTimeout> | undefined;
   #isAnnounced = false;
+  /** The loss of a connection that the caller knows of. */
+  #told: SinkError | undefined;
 
   constructor(options: MqttOptions, context: SinkContext) {
     this.#options = options;
@@ -51,26 +56,30 @@ class MqttSink implements Sink {
     await this.#connected(signal);
   }
 
-  /** Connects by itself when the connection was lost since. */
   async deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]> {
+    this.#tellLoss();
     const connection = await this.#connected(signal);
     const { receiveMaximum, maximumPacketSize = Infinity } = connection.limits;
+    const room = Math.max(1, receiveMaximum - this.#session.unfinished);
     const maxBytes = Math.min(maximumPacketSize, this.#options.maxPacketSize ?? Infinity);
     const delivery = new BatchDelivery(batch, {
       connection,
       qos: this.#qos,
       retain: this.#options.retain,
-      window: Math.min(maxInFlight(this.#options), this.#qos === 0 ? Infinity : receiveMaximum),
+      window: Math.min(maxInFlight(this.#options), this.#qos === 0 ? Infinity : room),
       keyByKey: this.#qos > 0 && this.#options.protocolVersion === "5.0.0",
       encode: (event) => this.#encoder.encode(event, maxBytes),
       wasTaken: (event) => this.#session.takeCompleted(event.id),
       suspects: this.#suspects,
     });
-    const stop = () => connection.abandon();
+    const stop = () => {
+      this.#told = connection.abandon();
+    };
     signal.addEventListener("abort", stop, { once: true });
     try {
       const failed = await delivery.run();
-      if (connection.lost && failed.length === batch.length) throw connection.lost;
+      // By index where some were taken; then the next call tells of the loss.
+      if (connection.lost && failed.length === batch.length) this.#tellLoss();
       return failed;
     } finally {
       signal.removeEventListener("abort", stop);
@@ -80,9 +89,21 @@ class MqttSink implements Sink {
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#announcement);
     const connection = this.#connection;
-    if (connection && !connection.lost && this.#isAnnounced) await this.#announce(connection, STATUS.offline);
+    if (connection && !connection.lost && this.#isAnnounced) {
+      const timer = setTimeout(() => connection.abandon(), FAREWELL_TIMEOUT);
+      await this.#announce(connection, STATUS.offline);
+      clearTimeout(timer);
+    }
     await connection?.[Symbol.asyncDispose]();
     await this.#credentials[Symbol.asyncDispose]();
+  }
+
+  /** Throws once that the connection was lost, so that whoever calls waits and connects; an abort is no loss. */
+  #tellLoss(): void {
+    const lost = this.#connection?.lost;
+    if (!lost || lost === this.#told) return;
+    this.#told = lost;
+    throw lost;
   }
 
   async #connected(signal: AbortSignal): Promise<BrokerConnection> {

@@ -28,7 +28,7 @@ const LAST_PACKET_ID = 0xffff;
 export class Session {
   readonly #exchanges = new Map<number, Exchange>();
   readonly #idOfEvent = new Map<string, number>();
-  /** Whose PUBCOMP came after the delivery that had sent them was over. */
+  /** Whose last answer came after the delivery that had sent them was over. */
   readonly #completed = new Set<string>();
   /** Identifiers of packets that are under way on this connection. */
   readonly #inUse = new Set<number>();
@@ -45,6 +45,18 @@ export class Session {
     } finally {
       this.#next = undefined;
     }
+  }
+
+  /** To be told that the broker has taken it, when no delivery waits for that any more. */
+  complete(eventId: string): void {
+    this.#completed.add(eventId);
+  }
+
+  /** How many identifiers the broker may still know from earlier connections: of its receive maximum, they take their share. */
+  get unfinished(): number {
+    let count = 0;
+    for (const packetId of this.#exchanges.keys()) if (!this.#inUse.has(packetId)) count++;
+    return count;
   }
 
   /** Whether the broker has taken this event already; asked once. */
@@ -84,7 +96,7 @@ export class Session {
       this.#exchanges.delete(messageId);
       if (exchange?.eventId !== undefined) {
         this.#idOfEvent.delete(exchange.eventId);
-        if (exchange.resumed) this.#completed.add(exchange.eventId);
+        if (exchange.resumed) this.complete(exchange.eventId);
       }
       done();
       return this.store;

@@ -21,9 +21,12 @@ export class MqttFarEnd implements FarEnd {
     this.published = new MqttPackets(proxy);
   }
 
+  /** The last of its users is the subscriber. */
   static async start(options: MosquittoOptions = {}): Promise<MqttFarEnd> {
     const server = await MosquittoServer.start(options);
-    const reader = await MqttReader.subscribe({ port: server.port });
+    const [username, password] = Object.entries(options.passwords ?? {}).at(-1) ?? [];
+    const login = username === undefined ? {} : { username, password: password ?? "" };
+    const reader = await MqttReader.subscribe({ port: server.port, ...login });
     return new MqttFarEnd(server, TcpProxy.listen(server.port), reader);
   }
 

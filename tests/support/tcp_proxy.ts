@@ -7,6 +7,8 @@ export class TcpProxy implements AsyncDisposable {
   target: number;
   /** Told of everything that arrives, before it is passed on. */
   onData: (direction: Direction, bytes: Uint8Array) => void = () => {};
+  /** Told of each connection that is accepted. */
+  onConnect: () => void = () => {};
   readonly #listener: Deno.TcpListener;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #work = new Set<Promise<void>>();
@@ -64,6 +66,7 @@ export class TcpProxy implements AsyncDisposable {
     try {
       for await (const client of this.#listener) {
         this.#connections++;
+        this.onConnect();
         this.#track(this.#connect(client));
       }
     } catch (error) {

@@ -167,6 +167,8 @@ Deno.test("mqtt repeats a QoS 2 event that was cut off under its identifier, so 
   const failed = await delivery;
   assert(failed.length > 0 && failed.every(({ error }) => error.kind === "retryable"));
   const again = failed.map(({ index }) => cloudEvent(index));
+  assert.equal((await failureOf(far.sink.deliver(again, NEVER))).kind, "retryable"); // it tells of the loss
+  await far.sink.connect(NEVER);
   assert.deepEqual(await deliver(far.sink, again), []);
 
   assert.deepEqual(
