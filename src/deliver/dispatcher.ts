@@ -1,6 +1,5 @@
 import type { RouterEvent } from "../event/cloud_event.ts";
 import { type Log, logOf } from "../observe/log.ts";
-import { messageOf } from "../observe/message_of.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Target } from "../route/router.ts";
@@ -9,10 +8,11 @@ import { Checkpoint, UnsettledEvent } from "./checkpoint.ts";
 import type { DeadLetterStore } from "./dead_letter.ts";
 import { DeadLetterQueue, type DeadLetterState } from "./dead_letter_queue.ts";
 import { DroppedEvents } from "./dropped_events.ts";
+import { isInTime } from "./is_in_time.ts";
 import { QueuedEvent } from "./pending_events.ts";
 import { Replays } from "./replays.ts";
+import { type SinkChanges, SinkRoster } from "./sink_roster.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
-import { SinkWorker } from "./sink_worker.ts";
 import type { DeadLetterShelf } from "./store/dead_letter_shelf.ts";
 
 /** What a dispatcher works with. */
@@ -35,7 +35,7 @@ interface Waiter {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Milliseconds that a sink gets to let go after the abort. */
+/** Milliseconds that dead letters get to be written after the abort. */
 const GRACE = 2000;
 
 /**
@@ -46,14 +46,12 @@ const GRACE = 2000;
  * and must hold up nothing is offered by whoever has it.
  */
 export class Dispatcher implements AsyncDisposable {
-  readonly #sinks: readonly SinkSettings[];
-  readonly #workers: readonly SinkWorker[];
+  readonly #roster: SinkRoster;
   readonly #checkpoint = new Checkpoint();
   readonly #deadLetters: DeadLetterQueue;
   readonly #dropped: DroppedEvents;
   readonly #replays: Replays | undefined;
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
   #announced: Lsn | undefined;
   /** Ends every delivery. */
@@ -70,30 +68,38 @@ export class Dispatcher implements AsyncDisposable {
       else if (event.unsettled.isAwaited) this.#checkpoint.settle(event.unsettled);
     };
     this.#clock = clock;
-    this.#log = log;
     this.#onConfirmable = options.onConfirmable;
     this.#deadLetters = new DeadLetterQueue(options.deadLetters, { clock, random, log, changed });
     this.#dropped = new DroppedEvents(metrics, log);
-    this.#sinks = sinks;
-    this.#workers = sinks.map((settings) =>
-      new SinkWorker(settings, {
-        metrics,
-        log,
-        clock,
-        random,
-        deadLetters: this.#deadLetters,
-        signal: this.#abort.signal,
-        settled,
-        changed,
-      })
-    );
-    this.#replays = options.shelf && new Replays(options.shelf, this.#workers, { clock, log });
+    this.#roster = new SinkRoster(sinks, {
+      metrics,
+      log,
+      clock,
+      random,
+      deadLetters: this.#deadLetters,
+      signal: this.#abort.signal,
+      settled,
+      dropped: (sink, events) => this.#dropped.addLeft(sink, events),
+      changed,
+    });
+    const servingOf = (sink: string) => this.#roster.named(sink);
+    this.#replays = options.shelf && new Replays(options.shelf, servingOf, { clock, log });
   }
 
   /** Connects the sinks, in the background and for ever. */
   start(): void {
-    for (const worker of this.#workers) worker.start();
+    for (const worker of this.#roster.workers) worker.start();
     this.#replays?.start();
+  }
+
+  /**
+   * Delivers to these sinks from now on, to those that go on as before without a break. An event for a sink that is
+   * not among them may still be queued until `unroute` is called.
+   * @param patience milliseconds that sinks get to end what they have under way, and removed ones in an outage to come
+   * back for what they have not got
+   */
+  become(sinks: readonly SinkSettings[], patience: number): SinkChanges {
+    return this.#roster.become(sinks, patience);
   }
 
   /**
@@ -103,7 +109,7 @@ export class Dispatcher implements AsyncDisposable {
   enqueue(event: RouterEvent, targets: readonly Target[]): void {
     if (targets.length === 0) return;
     const unsettled = this.#checkpoint.add(event, targets.length);
-    for (const { sink, route } of targets) this.#workerOf(sink).enqueue(new QueuedEvent(unsettled, route));
+    for (const { sink, route } of targets) this.#roster.at(sink).enqueue(new QueuedEvent(unsettled, route));
   }
 
   /**
@@ -114,16 +120,10 @@ export class Dispatcher implements AsyncDisposable {
   offer(event: RouterEvent, targets: readonly Target[]): void {
     const unsettled = new UnsettledEvent(event, Infinity);
     for (const { sink, route } of targets) {
-      const worker = this.#workerOf(sink);
+      const worker = this.#roster.at(sink);
       if (worker.takesOffers) worker.enqueue(new QueuedEvent(unsettled, route));
       else this.#dropped.add(worker.state.name, route);
     }
-  }
-
-  #workerOf(sink: number): SinkWorker {
-    const worker = this.#workers[sink];
-    if (worker === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${sink}`);
-    return worker;
   }
 
   /**
@@ -158,7 +158,7 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   states(): readonly SinkState[] {
-    return this.#workers.map((worker) => worker.state);
+    return this.#roster.states();
   }
 
   get deadLetterState(): DeadLetterState {
@@ -182,53 +182,24 @@ export class Dispatcher implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const replaysEnd = this.#replays?.stop();
-    for (const worker of this.#workers) worker.hurry();
+    for (const worker of this.#roster.workers) worker.hurry();
     await this.#until(() => this.#isStuckOrIdle(), this.#hurry.signal).catch(() => {});
     const reason = new DOMException("The router stops delivering", "AbortError");
     this.#abort.abort(reason);
     for (const waiter of this.#waiters) waiter.reject(reason);
     await Promise.all([
-      ...this.#workers.map((worker, index) => this.#letGo(worker, this.#sinks[index])),
-      this.#isOverInTime(this.#deadLetters.close()),
-      replaysEnd && this.#isOverInTime(replaysEnd),
+      this.#roster.close(),
+      isInTime(this.#deadLetters.close(), GRACE, this.#clock),
+      replaysEnd && isInTime(replaysEnd, GRACE, this.#clock),
     ]);
   }
 
-  /** A sink that does not answer the abort is left as it is: it must not be disposed while it delivers. */
-  async #letGo(worker: SinkWorker, settings: SinkSettings | undefined): Promise<void> {
-    if (settings === undefined) return;
-    const { name, sink } = settings;
-    if (!await this.#isOverInTime(worker.stop())) {
-      this.#log.warn("Sink does not end its delivery: left behind", { sink: name });
-      return;
-    }
-    try {
-      if (!await this.#isOverInTime(sink[Symbol.asyncDispose]())) {
-        this.#log.warn("Sink does not close: left behind", { sink: name });
-      }
-    } catch (error) {
-      const state = messageOf(error);
-      this.#log.warn("Sink failed to close", { sink: name, error: state });
-    }
-  }
-
-  /** Waits for at most the grace period; a later rejection goes unheard. */
-  async #isOverInTime(work: Promise<void>): Promise<boolean> {
-    const { promise: late, resolve } = Promise.withResolvers<false>();
-    const cancel = this.#clock.after(GRACE, () => resolve(false));
-    try {
-      return await Promise.race([work.then(() => true), late]);
-    } finally {
-      cancel();
-    }
-  }
-
   #hasRoom(): boolean {
-    return this.#workers.every((worker) => worker.hasRoom);
+    return this.#roster.workers.every((worker) => worker.hasRoom);
   }
 
   #isStuckOrIdle(): boolean {
-    return this.#deadLetters.isStuckOrIdle && this.#workers.every((worker) => worker.isStuckOrIdle);
+    return this.#deadLetters.isStuckOrIdle && this.#roster.workers.every((worker) => worker.isStuckOrIdle);
   }
 
   /** Resolves once the condition, which is looked at after each change, holds. */
@@ -248,6 +219,7 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   #changed(): void {
+    this.#roster.proceed();
     this.#announce();
     for (const waiter of this.#waiters) {
       if (waiter.condition()) waiter.resolve();

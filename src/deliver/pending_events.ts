@@ -151,6 +151,17 @@ export class PendingEvents {
     else this.#lanes.delete(key);
   }
 
+  /** Takes every event, and frees every key. Only while no batch is out. */
+  takeAll(): QueuedEvent[] {
+    const events: QueuedEvent[] = [];
+    for (const { waiting } of this.#lanes.values()) takeFrom(waiting, events);
+    takeFrom(this.#fresh, events);
+    this.#freshBytes = 0;
+    this.#lanes.clear();
+    takeFrom(this.#ready, []);
+    return events;
+  }
+
   /** Gives a taken event back as the first of its key, which stays held. Later events of the key come back before it. */
   giveBack(event: QueuedEvent): void {
     const lane = this.#lanes.get(event.key);
@@ -172,4 +183,8 @@ export class PendingEvents {
     }
     for (const event of batch) this.release(event.key);
   }
+}
+
+function takeFrom<Item extends { next: Item | undefined }>(queue: LinkedQueue<Item>, into: Item[]): void {
+  for (let item = queue.shift(); item !== undefined; item = queue.shift()) into.push(item);
 }

@@ -27,7 +27,7 @@ interface Worker {
 export class Replays {
   readonly #shelf: DeadLetterShelf;
   /** By their sinks' names. */
-  readonly #workers: ReadonlyMap<string, Worker>;
+  readonly #workerOf: (sink: string) => Worker | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
   /** Letters that are on their way, by sink. */
@@ -41,11 +41,11 @@ export class Replays {
 
   constructor(
     shelf: DeadLetterShelf,
-    workers: readonly Worker[],
+    workerOf: (sink: string) => Worker | undefined,
     { clock, log }: { clock: Clock; log: Log },
   ) {
     this.#shelf = shelf;
-    this.#workers = new Map(workers.map((worker) => [worker.state.name, worker]));
+    this.#workerOf = workerOf;
     this.#clock = clock;
     this.#log = log;
   }
@@ -80,7 +80,7 @@ export class Replays {
   async #lookForSinks(): Promise<void> {
     await this.#forgetTaken();
     for (const sink of await this.#shelf.sinksToReplay()) {
-      const worker = this.#workers.get(sink);
+      const worker = this.#workerOf(sink);
       if (!worker || this.#stopped || this.#underWay.has(sink)) continue;
       if (worker.state.state !== "connected" || !worker.takesOffers) continue;
       const letters = await this.#shelf.page({ sink, status: "replay" }, 0, MOST_AT_ONCE);

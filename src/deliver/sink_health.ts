@@ -4,7 +4,7 @@ import type { SinkError } from "../sink/sink_error.ts";
 
 /**
  * `connecting`: not reached yet. `connected`: takes events. `stalled`: has them, and does not answer. `retrying`: in an
- * outage. `down`: takes nothing until a restart.
+ * outage. `down`: takes nothing until it is reloaded.
  */
 export type SinkCondition = "connecting" | "connected" | "stalled" | "retrying" | "down";
 
@@ -62,11 +62,18 @@ export class SinkHealth {
   down(error: SinkError): void {
     if (this.#condition === "down") return;
     this.#log.error(
-      "Sink is down and holds the replication slot: remove the cause, then restart the router",
+      "Sink is down and holds the replication slot: remove the cause, then reload the configuration or restart",
       { sink: this.#sink, error: error.message },
     );
     this.#lastError = error.message;
     this.#become("down");
+  }
+
+  /** Another sink takes this one's place, or the same gets another chance. */
+  beginAgain(): void {
+    this.#lastError = undefined;
+    this.#faultTold = false;
+    this.#become("connecting");
   }
 
   /** The sink breaks its contract. */

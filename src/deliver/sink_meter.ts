@@ -35,6 +35,12 @@ export class SinkMeter {
     this.#queuedBytes.set(bytes);
   }
 
+  /** Takes out what tells of the present. */
+  forget(): void {
+    const { queuedEvents, queuedBytes, sinkConnected } = this.#metrics;
+    for (const gauge of [queuedEvents, queuedBytes, sinkConnected]) gauge.remove(this.#sink);
+  }
+
   connected(yes: boolean): void {
     this.#connected.set(yes ? 1 : 0);
   }

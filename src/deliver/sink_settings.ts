@@ -8,6 +8,8 @@ export interface SinkSettings {
   /** Its folder under `sinks/`. */
   readonly kind: string;
   readonly sink: Sink;
+  /** What it was made of; the same options make the same sink. */
+  readonly options?: Readonly<Record<string, unknown>>;
   /** Events in a batch, at most; a sink that prefers fewer gets fewer. */
   readonly maxBatchSize: number;
   readonly retry: RetrySettings;
@@ -19,7 +21,8 @@ export interface SinkSettings {
 export interface SinkState {
   readonly name: string;
   readonly kind: string;
-  readonly state: SinkCondition;
+  /** `leaving`: it was removed from the configuration, and gets only what it was sent before. */
+  readonly state: SinkCondition | "leaving";
   /** When the state began, in milliseconds since 1970. */
   readonly since: number;
   /** Why it is not connected. */

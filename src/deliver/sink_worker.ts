@@ -25,8 +25,15 @@ export interface Surroundings {
   readonly signal: AbortSignal;
   /** This sink has settled the event. */
   readonly settled: (event: QueuedEvent) => void;
+  /** So many events will never reach the sink, which is no longer wanted; they are settled. */
+  readonly dropped: (sink: string, events: number) => void;
   /** Something settled or failed; called after all `settled` of one step. */
   readonly changed: () => void;
+}
+
+function batchLimits({ sink, maxBatchSize }: SinkSettings): BatchLimits {
+  const { maxEvents = Infinity, maxBytes = Infinity } = sink.batch ?? {};
+  return { maxEvents: Math.max(1, Math.min(maxBatchSize, maxEvents)), maxBytes };
 }
 
 /** Milliseconds after which a delivery without an answer is a sign of trouble. */
@@ -48,10 +55,13 @@ interface Outage {
  * stays first and in order; only an event that was tried `maxAttempts` times steps aside, lest it is the culprit.
  */
 export class SinkWorker {
-  readonly #settings: SinkSettings;
-  readonly #sink: Sink;
-  readonly #limits: BatchLimits;
-  readonly #concurrency: number;
+  #settings: SinkSettings;
+  #sink: Sink;
+  #limits: BatchLimits;
+  #concurrency: number;
+  /** Its abort ends what this sink has under way; so does the surroundings'. */
+  #calls = new AbortController();
+  #signal: AbortSignal;
   readonly #surroundings: Surroundings;
   readonly #health: SinkHealth;
   readonly #meter: SinkMeter;
@@ -68,6 +78,10 @@ export class SinkWorker {
 
   #started = false;
   #stopped = false;
+  /** Another sink is about to be served, or none. */
+  #halted = false;
+  /** What waits and what comes is dropped. */
+  #isGone = false;
   #awake = false;
   #needsConnect = true;
   #connecting = false;
@@ -78,16 +92,16 @@ export class SinkWorker {
   #throws = 0;
   #outage: Outage | undefined;
   readonly #backoffs: Backoffs;
-  readonly #linger: Linger;
+  #linger: Linger;
   #whenQuiet: (() => void)[] = [];
 
   constructor(settings: SinkSettings, surroundings: Surroundings) {
     this.#settings = settings;
     this.#sink = settings.sink;
     this.#surroundings = surroundings;
-    const { maxEvents = Infinity, maxBytes = Infinity, lingerMs = 0, concurrency = 1 } =
-      settings.sink.batch ?? {};
-    this.#limits = { maxEvents: Math.max(1, Math.min(settings.maxBatchSize, maxEvents)), maxBytes };
+    this.#signal = AbortSignal.any([surroundings.signal, this.#calls.signal]);
+    const { lingerMs = 0, concurrency = 1 } = settings.sink.batch ?? {};
+    this.#limits = batchLimits(settings);
     this.#batchSize = this.#limits.maxEvents;
     this.#concurrency = concurrency;
     this.#linger = new Linger(lingerMs, surroundings.clock, () => this.#pump());
@@ -98,6 +112,11 @@ export class SinkWorker {
     );
     this.#health = new SinkHealth(settings.name, surroundings.clock, surroundings.log);
     this.#meter = new SinkMeter(surroundings.metrics, settings.name);
+  }
+
+  /** Everything is settled or buried, and the sink has answered every call. */
+  get isIdle(): boolean {
+    return this.#events === this.#buried && this.#flights.size === 0 && !this.#connecting;
   }
 
   get hasRoom(): boolean {
@@ -172,6 +191,75 @@ export class SinkWorker {
     this.#stopped = true;
     this.#linger.end();
     this.#backoffs.end();
+    return this.#quiet();
+  }
+
+  /** Begins nothing more with this sink; resolves once it has answered every call. */
+  halt(): Promise<void> {
+    this.#halted = true;
+    return this.#quiet();
+  }
+
+  /** Tells the sink to end what it has under way. What it does not take is not held against any event. */
+  abortCalls(reason: unknown): void {
+    this.#calls.abort(reason);
+  }
+
+  /** Expects no answer of the sink any more: what it has counts as not taken. */
+  giveUp(): void {
+    this.#connecting = false;
+    for (const flight of this.#flights) {
+      this.#flights.delete(flight);
+      this.#takeBack(flight, flight.batch);
+    }
+    this.#tellWhenQuiet();
+  }
+
+  /** After a halt: has the queue go on with a sink that is to be connected, perhaps for the first time. */
+  serve(settings: SinkSettings): void {
+    const { lingerMs = 0, concurrency = 1 } = settings.sink.batch ?? {};
+    this.#settings = settings;
+    this.#sink = settings.sink;
+    this.#limits = batchLimits(settings);
+    this.#batchSize = this.#limits.maxEvents;
+    this.#concurrency = concurrency;
+    this.#linger.end();
+    this.#linger = new Linger(lingerMs, this.#surroundings.clock, () => this.#pump());
+    this.#calls = new AbortController();
+    this.#signal = AbortSignal.any([this.#surroundings.signal, this.#calls.signal]);
+    this.#needsConnect = true;
+    this.#outage = undefined;
+    this.#backoffs.end();
+    this.#health.beginAgain();
+    this.#meter.connected(false);
+    this.#halted = false;
+    this.#stepDone();
+  }
+
+  /** After a halt, for good: settles as lost what waits, and whatever is still queued. */
+  drop(): void {
+    this.#isGone = true;
+    this.#backoffs.end();
+    this.#dropLeft();
+  }
+
+  /** Lets nobody see its queue and connection any more. */
+  forgetGauges(): void {
+    this.#meter.forget();
+  }
+
+  #dropLeft(): void {
+    const left = this.#pending.takeAll();
+    for (const event of left) {
+      event.isBuried = event.origin !== undefined; // it stays where it comes from
+      this.#forget(event);
+    }
+    if (left.length === 0) return;
+    this.#surroundings.dropped(this.#settings.name, left.length);
+    this.#surroundings.changed();
+  }
+
+  #quiet(): Promise<void> {
     return new Promise((resolve) => {
       this.#whenQuiet.push(resolve);
       this.#tellWhenQuiet();
@@ -179,7 +267,8 @@ export class SinkWorker {
   }
 
   #pump(): void {
-    if (!this.#started || this.#stopped || this.#health.condition === "down") return;
+    if (this.#isGone) return this.#dropLeft();
+    if (!this.#started || this.#stopped || this.#halted || this.#health.condition === "down") return;
     if (this.#connecting || this.#backoffs.isPausing) return;
     if (this.#needsConnect) {
       if (this.#flights.size === 0) void this.#connect();
@@ -200,12 +289,14 @@ export class SinkWorker {
 
   async #connect(): Promise<void> {
     this.#connecting = true;
+    const sink = this.#sink;
     let failure: SinkError | undefined;
     try {
-      await this.#sink.connect(this.#surroundings.signal);
+      await sink.connect(this.#signal);
     } catch (error) {
       failure = asSinkError(error, "connect");
     }
+    if (sink !== this.#sink) return; // it was given up
     this.#connecting = false;
     if (!this.#stopped) {
       if (failure === undefined) this.#connected();
@@ -224,15 +315,25 @@ export class SinkWorker {
     };
     this.#flights.add(flight);
     const events = batch.map((event) => event.unsettled.event.event);
-    const { failed, thrown, fault } = await attempt(this.#sink, events, this.#surroundings.signal);
-    this.#flights.delete(flight);
+    const calls = this.#calls.signal;
+    const { failed, thrown, fault } = await attempt(this.#sink, events, this.#signal);
+    if (!this.#flights.delete(flight)) return; // it was given up
     if (fault !== undefined) this.#health.faulty(fault);
     if (thrown !== undefined) this.#needsConnect = true;
     if (failed.size === 0) this.#allTaken(flight);
     else if (this.#stopped) this.#settle(batch.filter((_, index) => !failed.has(index)));
+    else if (calls.aborted) this.#takeBack(flight, batch.filter((_, index) => failed.has(index)));
     else if (thrown !== undefined && this.#blamesNone(flight, thrown)) this.#restore(flight, thrown);
     else this.#deal(flight, failed);
     this.#stepDone();
+  }
+
+  /** Of a sink that was told to end: its events that failed are the next again, as if nobody had tried them. */
+  #takeBack({ batch }: Flight, failed: readonly QueuedEvent[]): void {
+    this.#pending.restore(failed);
+    for (const event of batch) this.#pending.release(event.key);
+    const kept = new Set(failed);
+    this.#settle(batch.filter((event) => !kept.has(event)));
   }
 
   #allTaken(flight: Flight): void {

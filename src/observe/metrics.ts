@@ -48,7 +48,8 @@ export class Metrics {
 
   readonly droppedEvents = new Counter({
     name: "twinrouter_dropped_events_total",
-    help: "Events that cannot wait (telemetry by NOTIFY) and found a sink's queue full",
+    help:
+      "Events that cannot wait (telemetry by NOTIFY) and found a sink's queue full, or were left of a removed sink",
     labelNames: ["sink"] as const,
     registers: [this.registry],
   });

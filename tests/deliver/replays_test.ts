@@ -59,6 +59,23 @@ Deno.test("replays wait while their sink takes nothing, and come however many th
   assert.equal(delivery.confirmed.length, 0, "no position has to do with them");
 });
 
+Deno.test("a dead letter that is on its way to a sink which is removed stays a dead letter", async () => {
+  const sink = new ScriptedSink();
+  await using store = new SqliteStore(":memory:", "one");
+  await using delivery = withShelf(sink, store);
+  await delivery.start();
+  sink.deliveries.push(failing({ "a-1": rejected() }));
+  await delivery.send("a", "b");
+  sink.otherwise = throwing(retryable());
+  await store.deadLetters.replay(await idsOf(store));
+  await delivery.clock.advance(3_000);
+  assert.equal(delivery.dispatcher.states()[0]?.queuedEvents, 1);
+  delivery.dispatcher.become([], 1_000).unroute();
+  await delivery.clock.advance(10_000);
+  assert.deepEqual(delivery.dispatcher.states(), []);
+  assert.equal((await idsOf(store)).length, 1);
+});
+
 function withShelf(sink: ScriptedSink, { deadLetters }: DeliveryStore): Delivery {
   return new Delivery([sink], { deadLetters, shelf: deadLetters });
 }

@@ -31,8 +31,10 @@ export async function setReplicaIdentity(sql: Sql, table: PublishedTable): Promi
     return { kind: "refused", reason };
   }
   try {
-    // In one message, which is one transaction.
-    await sql.unsafe(`SET LOCAL lock_timeout = '1s'; ${replicaIdentityStatement(table)}`);
+    await sql.begin(async (transaction) => {
+      await transaction`SET LOCAL lock_timeout = '1s'`;
+      await transaction.unsafe(replicaIdentityStatement(table));
+    });
     return { kind: "set" };
   } catch (error) {
     switch (sqlState(error)) {
