@@ -3,10 +3,11 @@ import { options } from "../../sinks/kusto/config.ts";
 import { createSink } from "../../sinks/kusto/mod.ts";
 import type { CloudEvent } from "../../src/event/cloud_event.ts";
 import type { Sink } from "../../src/sink/sink.ts";
+import type { SinkErrorKind } from "../../src/sink/sink_error.ts";
 import { cloudEvent, cloudEvents } from "../support/cloud_events.ts";
 import { property, twinCreated } from "../support/history_events.ts";
 import { KustoFarEnd } from "../support/kusto_far_end.ts";
-import { SECRET } from "../support/kusto_service.ts";
+import { KustoService, SECRET } from "../support/kusto_service.ts";
 import { loadConfig, toldBy } from "../support/load_text.ts";
 import { assertArrived, deliver, failureOf, summary, testSink } from "../support/sink_conformance.ts";
 
@@ -14,9 +15,18 @@ const NEVER = new AbortController().signal;
 const CONTEXT = { name: "Adx", baseDirectory: ".", log: { info() {}, warn() {} } };
 const STREAMING = { ingestion: "streaming" };
 
+/** Rows that are streamed are answered for. */
+class StreamingFarEnd extends KustoFarEnd {
+  refuse(event: CloudEvent, kind: SinkErrorKind | undefined): void {
+    if (kind) this.service.refused.set(event.id, kind);
+    else this.service.refused.delete(event.id);
+  }
+}
+
 testSink({
   name: "kusto (streaming)",
-  start: () => KustoFarEnd.start(),
+  answersForAll: true,
+  start: async () => new StreamingFarEnd(await KustoService.open()),
   create: (farEnd) => farEnd.sink(STREAMING),
   createUnreachable: () =>
     createSink(
@@ -244,7 +254,7 @@ Deno.test("kusto finds the event that cannot be streamed, and sends the others",
   await using far = await connected();
   const batch = cloudEvents(100, 10);
   const bad = batch[37] as CloudEvent;
-  far.service.unreadable.add(bad.id);
+  far.service.refused.set(bad.id, "rejected");
   const failed = await deliver(far.sink, batch);
   assert.deepEqual(summary(failed), [
     "37 rejected",

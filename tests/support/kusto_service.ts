@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { AzuriteServer, STORAGE_VERSION } from "./azurite_server.ts";
+import type { SinkErrorKind } from "../../src/sink/sink_error.ts";
+import type { AzuriteServer } from "./azurite_server.ts";
 import { KustoDatabase, KustoProblem, type KustoRow } from "./kusto_database.ts";
+import { gunzip, KustoStorage } from "./kusto_storage.ts";
 
 /** What can be disturbed: commands to either address, streamed rows, tokens, and storage, which is real. */
 export type KustoWay = "engine" | "service" | "stream" | "token" | "blob" | "queue";
@@ -15,6 +17,12 @@ export type KustoFault =
   }
   /** Answered, or cut off, when this resolves. */
   | { readonly after: Promise<unknown> };
+
+const REFUSALS: Readonly<Record<SinkErrorKind, Parameters<typeof refusal>>> = {
+  retryable: [503],
+  rejected: [400, { "@type": "Kusto.DataNode.Exceptions.StreamingIngestionException", "@permanent": true }],
+  fatal: [403],
+};
 
 export const SECRET = "pa55w0rd";
 
@@ -38,16 +46,14 @@ export class KustoService implements AsyncDisposable {
     blob: 0,
     queue: 0,
   };
-  /** Lines that hold one of these cannot be streamed. */
-  readonly unreadable = new Set<string>();
+  /** How a request is refused whose lines hold one of these. */
+  readonly refused = new Map<string, SinkErrorKind>();
   /** Whether the principal may make tables and mappings. */
   mayCreate = true;
   /** Whether the application's secret, and tokens that it gave, count no more. */
   revoked = false;
 
-  readonly #storage:
-    | { readonly azurite: AzuriteServer; readonly container: string; readonly queue: string }
-    | undefined;
+  readonly #storage: KustoStorage | undefined;
   readonly #ports = new Map<string, number>();
   readonly #servers = new Map<string, { server: Deno.HttpServer; stop: AbortController }>();
   readonly #script = new Map<KustoWay, KustoFault[]>();
@@ -55,14 +61,14 @@ export class KustoService implements AsyncDisposable {
   readonly #tokens = new Map<string, string>();
   #failure: unknown;
 
-  private constructor(storage: { azurite: AzuriteServer; container: string; queue: string } | undefined) {
+  private constructor(storage: KustoStorage | undefined) {
     this.#storage = storage;
     this.start();
   }
 
   /** Without Azurite, nothing can be queued. */
   static async open(azurite?: AzuriteServer): Promise<KustoService> {
-    return new KustoService(azurite && { azurite, ...await azurite.storage() });
+    return new KustoService(azurite && await KustoStorage.open(azurite));
   }
 
   /** Options of a sink that ends here. */
@@ -133,19 +139,21 @@ export class KustoService implements AsyncDisposable {
 
   /** Does what the service does with messages: gets the blobs that they tell of, and adds their rows. */
   async ingestQueued(): Promise<void> {
-    if (!this.#storage) return;
-    const { azurite, queue } = this.#storage;
-    const url =
-      `${azurite.queueUrl}/${queue}/messages?numofmessages=32&visibilitytimeout=3600&${azurite.signature}`;
-    while (true) {
-      const xml = await textOf(await fetch(url, { headers: { "x-ms-version": STORAGE_VERSION } }), 200);
-      const texts = [...xml.matchAll(/<MessageText>([^<]*)<\/MessageText>/g)].map(([, text = ""]) => text);
-      if (texts.length === 0) return;
-      for (const text of texts) {
-        const message = JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(text)));
-        this.messages.push(message);
-        await this.#ingestBlob(message);
-      }
+    for await (const { message, text } of this.#storage?.queued() ?? []) {
+      this.messages.push(message);
+      const { DatabaseName, TableName, RawDataSize } = message;
+      const properties = message["AdditionalProperties"] as Record<string, string>;
+      assert.equal(DatabaseName, "Twin history");
+      assert.equal(properties.authorizationContext, "who-i-am");
+      assert.equal(properties.format, "json");
+      assert.equal(RawDataSize, new TextEncoder().encode(text).length);
+      const { ingestionMapping: inline, ingestionMappingReference: reference } = properties;
+      assert((inline === undefined) !== (reference === undefined), "either a mapping or its name");
+      this.database.ingest(
+        String(TableName),
+        text,
+        inline === undefined ? { reference: reference ?? "" } : { inline },
+      );
     }
   }
 
@@ -193,7 +201,9 @@ export class KustoService implements AsyncDisposable {
         return this.#giveToken(url, new TextDecoder().decode(body));
       case "blob":
       case "queue":
-        return await this.#forward(way, request, url, body);
+        if (request.signal.aborted) return refusal(499);
+        assert(this.#storage, "there is no storage");
+        return await this.#storage.forward(way, request, url, body);
     }
     if (url.pathname === "/v1/rest/auth/metadata") return refusal(404);
     assert.equal(request.method, "POST");
@@ -227,7 +237,7 @@ export class KustoService implements AsyncDisposable {
       assert.equal(db, "NetDefaultDB");
       if (csl === ".get kusto identity token") return table({ AuthorizationContext: ["who-i-am"] });
       assert.equal(csl, ".get ingestion resources");
-      const resources = this.#resources();
+      const resources = this.#storage?.resources(this.#url("storage")) ?? [];
       return table({
         ResourceTypeName: resources.map(([type]) => type),
         StorageRoot: resources.map(([, root]) => root),
@@ -241,21 +251,6 @@ export class KustoService implements AsyncDisposable {
     return table({ TableName: ["made"] });
   }
 
-  #resources(): [string, string][] {
-    if (!this.#storage) return [];
-    const { container, queue, azurite } = this.#storage;
-    const base = `${this.#url("storage")}`;
-    const root = (kind: string, name: string) =>
-      `${base}/${kind}/devstoreaccount1/${name}?${azurite.signature}`;
-    return [
-      ["SecuredReadyForAggregationQueue", root("queue", queue)],
-      ["FailedIngestionsQueue", root("queue", queue)],
-      ["SuccessfulIngestionsQueue", root("queue", queue)],
-      ["TempStorage", root("blob", container)],
-      ["IngestionsStatusTable", root("table", "status")],
-    ];
-  }
-
   async #stream(request: Request, url: URL, body: Uint8Array<ArrayBuffer>): Promise<Response> {
     const [, database = "", name = ""] = /^\/v1\/rest\/ingest\/([^/]+)\/([^/]+)$/.exec(url.pathname) ?? [];
     assert.equal(decodeURIComponent(database), "Twin history");
@@ -265,54 +260,10 @@ export class KustoService implements AsyncDisposable {
     assert.equal(request.headers.get("content-encoding"), "gzip");
     const text = await gunzip(body);
     assert(new TextEncoder().encode(text).length <= 4 * 1024 * 1024, "more than a request may have");
-    if ([...this.unreadable].some((part) => text.includes(part))) {
-      return refusal(400, {
-        "@type": "Kusto.DataNode.Exceptions.StreamingIngestionException",
-        "@permanent": true,
-      });
-    }
+    const [, kind] = [...this.refused].find(([part]) => text.includes(part)) ?? [];
+    if (kind !== undefined) return refusal(...REFUSALS[kind]);
     this.database.ingest(decodeURIComponent(name), text, { reference: mappingName });
     return table({ ConsumedRecordsCount: ["1"] });
-  }
-
-  /** Over to Azurite, with the signature as it is. */
-  async #forward(
-    way: "blob" | "queue",
-    request: Request,
-    url: URL,
-    body: Uint8Array<ArrayBuffer>,
-  ): Promise<Response> {
-    assert(this.#storage, "there is no storage");
-    const { blobUrl, queueUrl } = this.#storage.azurite;
-    const path = url.pathname.replace(/^\/\w+\/devstoreaccount1/, "");
-    const headers = new Headers([...request.headers].filter(([name]) => /^(x-ms-|content-type)/.test(name)));
-    if (request.signal.aborted) return refusal(499);
-    const target = `${way === "blob" ? blobUrl : queueUrl}${path}${url.search}`;
-    const response = await fetch(target, { method: request.method, headers, body });
-    return new Response(await response.bytes(), { status: response.status, headers: response.headers });
-  }
-
-  async #ingestBlob(message: Record<string, unknown>): Promise<void> {
-    assert(this.#storage);
-    const { BlobPath, RawDataSize, DatabaseName, TableName, AdditionalProperties } = message;
-    const properties = AdditionalProperties as Record<string, string>;
-    assert.equal(DatabaseName, "Twin history");
-    assert.equal(properties.authorizationContext, "who-i-am");
-    assert.equal(properties.format, "json");
-    const url = new URL(String(BlobPath));
-    assert.match(url.pathname, /\.gz$/);
-    const path = url.pathname.replace(/^\/\w+\/devstoreaccount1/, "");
-    const response = await fetch(`${this.#storage.azurite.blobUrl}${path}${url.search}`);
-    assert.equal(response.status, 200);
-    const text = await gunzip(await response.bytes());
-    assert.equal(RawDataSize, new TextEncoder().encode(text).length);
-    const { ingestionMapping: inline, ingestionMappingReference: reference } = properties;
-    assert((inline === undefined) !== (reference === undefined), "either a mapping or its name");
-    this.database.ingest(
-      String(TableName),
-      text,
-      inline === undefined ? { reference: reference ?? "" } : { inline },
-    );
   }
 }
 
@@ -339,14 +290,4 @@ function refusal(
     status,
     headers,
   });
-}
-
-async function gunzip(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-}
-
-async function textOf(response: Response, status: number): Promise<string> {
-  const text = await response.text();
-  assert.equal(response.status, status, text);
-  return text;
 }

@@ -163,7 +163,7 @@ await withAzurite("kusto sinks that queue, and their faults", (azurite) => {
   Deno.test("kusto that is managed rejects what streaming cannot read, instead of queueing it", async () => {
     await using far = await connected({ ingestion: "managed" });
     const batch = cloudEvents(4, 2);
-    far.service.unreadable.add("room-1-1");
+    far.service.refused.set("room-1-1", "rejected");
     assert.deepEqual(summary(await deliver(far.sink, batch)), ["1 rejected", "3 retryable"]);
     assertArrived(await far.farEnd.received(), [batch[0], batch[2]].filter((each) => each !== undefined));
     assert.equal(far.service.messages.length, 0);
