@@ -1,4 +1,5 @@
 import type { TokenCredential } from "@azure/identity";
+import { abortable } from "../../src/sink/abortable.ts";
 import { type AccessToken, ClientCredentials } from "../../src/sink/client_credentials.ts";
 import type { HttpClient } from "../../src/sink/http_client.ts";
 import { SinkError } from "../../src/sink/sink_error.ts";
@@ -97,7 +98,8 @@ class AzureCredentials implements Credentials {
     try {
       signal.throwIfAborted();
       this.#credential ??= await loadCredential(this.#auth);
-      const answer = await this.#credential.getToken(scope, { abortSignal: signal });
+      // Not all of its ways to a token look at the signal.
+      const answer = await abortable(this.#credential.getToken(scope, { abortSignal: signal }), signal);
       if (answer) return answer.token;
     } catch (error) {
       throw identityError(error, signal);
