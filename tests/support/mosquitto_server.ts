@@ -122,11 +122,10 @@ export class MosquittoServer implements AsyncDisposable {
     const lines = [
       ...(Deno.uid() === 0 ? ["user root"] : []),
       `log_dest file ${path}/log`,
-      "log_type all",
       "persistence true",
       `persistence_location ${path}/`,
       `allow_anonymous ${passwords === undefined}`,
-      ...Object.entries(settings).map(([name, value]) => `${name} ${value}`),
+      ...Object.entries({ log_type: "all", ...settings }).map(([name, value]) => `${name} ${value}`),
       ...(passwords ? [`password_file ${path}/passwords`] : []),
       ...(acl !== undefined ? [`acl_file ${path}/acl`] : []),
       `listener ${this.port} 127.0.0.1`,
