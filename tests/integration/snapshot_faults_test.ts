@@ -4,6 +4,7 @@ import { writeSnapshotMessage } from "../../src/postgres/snapshot/snapshot_messa
 import { STORE_STATEMENTS } from "../../src/postgres/snapshot/snapshot_store.ts";
 import type { Notification } from "../support/graph_replica.ts";
 import { RouterProcess } from "../support/router_process.ts";
+import { SeededRandom } from "../support/seeded_random.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
 import { until } from "../support/until.ts";
@@ -180,4 +181,83 @@ Deno.test("tables like labels that cannot be replicated are no part of a snapsho
   await until(async () => await finished(database) === 1, "the snapshot to be delivered");
   assert.equal(await router.stop(), 0);
   assert.deepEqual(await told(folder.path), ["Twin.Create a (snapshot)"]);
+});
+
+/** Twins that make so many chunks. */
+async function fill({ sql }: TwinDatabase, chunks: number): Promise<void> {
+  await sql`
+    INSERT INTO digitaltwins."Twin" (properties)
+    SELECT jsonb_build_object('$dtId', n::text)::text::ag_catalog.agtype FROM generate_series(1, ${
+    chunks * 2_000
+  }::int) n`;
+}
+
+/** Waits until some of a snapshot is told and kept. */
+async function untilUnderWay({ sql }: TwinDatabase): Promise<void> {
+  await until(async () => {
+    const [table] = await sql`SELECT to_regclass('digitaltwins_eventing.snapshots') AS name`;
+    if (!table?.name) return false;
+    return (await sql`SELECT FROM digitaltwins_eventing.snapshots WHERE rows > 0`).length > 0;
+  }, "the snapshot to be under way");
+}
+
+Deno.test("a store that takes nothing any more is said once, and what was told is kept when it does", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  const { sql } = database;
+  await fill(database, 20);
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+  await untilUnderWay(database);
+  await sql`ALTER TABLE digitaltwins_eventing.snapshots RENAME TO elsewhere`;
+  await untilTold(folder.path, "Twin.Create 40000 (snapshot)");
+  await insert(database, "a");
+  await untilTold(folder.path, "Twin.Create a");
+  await sql`ALTER TABLE digitaltwins_eventing.elsewhere RENAME TO snapshots`;
+  await until(async () => await finished(database) === 1, "the snapshot to be kept as delivered");
+  await stopInTime(router);
+  assert.equal((await router.output).match(/Cannot keep how far/g)?.length, 1);
+  assert.equal((await told(folder.path)).length, 40_001);
+});
+
+Deno.test("a label that is truncated or dropped in the middle of its snapshot ends there", async () => {
+  for (const statement of ["TRUNCATE", "DROP TABLE"]) {
+    await using database = await TwinDatabase.open();
+    await using folder = await TemporaryFolder.make();
+    const { sql } = database;
+    await fill(database, 20);
+    await sql`
+      INSERT INTO digitaltwins.contains (start_id, end_id, properties)
+      VALUES ('1', '2', '{"$relationshipId": "r", "$sourceId": "b", "$targetId": "a"}')`;
+    await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+    await untilUnderWay(database);
+    await sql.unsafe(`${statement} digitaltwins."Twin"`);
+    await until(async () => await finished(database) === 1, "the snapshot to be delivered");
+    await stopInTime(router);
+    const events = await told(folder.path);
+    assert.equal(events.at(-1), "Relationship.Create b/relationships/r (snapshot)");
+    const gap = events.findIndex((event) => event.startsWith("Router.Gap"));
+    assert.equal(gap >= 0, statement === "TRUNCATE");
+    if (gap >= 0) assert.equal(events.slice(gap).filter((event) => event.startsWith("Twin")).length, 0);
+  }
+});
+
+Deno.test("a router that is stopped and started again and again tells all of a snapshot", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  await fill(database, 20);
+  const seed = Number(Deno.env.get("SEED") ?? 20_261_126);
+  const random = new SeededRandom(seed);
+  for (let stops = 0; stops < 4; stops++) {
+    await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+    const target = random.below(40_000 / (5 - stops));
+    await until(
+      async () => (await router.metric("twinrouter_snapshot_rows_total").catch(() => 0) ?? 0) >= target,
+      `${target} rows`,
+    );
+    await stopInTime(router);
+  }
+  await using router = await RouterProcess.start(folder.path, oneFile(database, folder.path, "initial"));
+  await until(async () => await finished(database) === 1, "the snapshot to be delivered");
+  await stopInTime(router);
+  assert.equal(new Set(await told(folder.path)).size, 40_000, `seed ${seed}`);
 });

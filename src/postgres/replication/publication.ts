@@ -155,9 +155,8 @@ export function additionStatement(publication: Publication, labels: readonly Pub
 /** Creates the publication; one that has appeared meanwhile is taken as it is. */
 export async function createPublication(sql: Sql, plan: PublicationPlan): Promise<void> {
   try {
-    await sql.begin(async (transaction) => {
-      for (const statement of plan.statements) await transaction.unsafe(statement);
-    });
+    // In one message, which is one transaction.
+    await sql.unsafe(plan.statements.join("; "));
   } catch (error) {
     if (sqlState(error) !== "42710") throw error; // duplicate_object
   }

@@ -31,10 +31,8 @@ export async function setReplicaIdentity(sql: Sql, table: PublishedTable): Promi
     return { kind: "refused", reason };
   }
   try {
-    await sql.begin(async (transaction) => {
-      await transaction`SET LOCAL lock_timeout = '1s'`;
-      await transaction.unsafe(replicaIdentityStatement(table));
-    });
+    // In one message, which is one transaction.
+    await sql.unsafe(`SET LOCAL lock_timeout = '1s'; ${replicaIdentityStatement(table)}`);
     return { kind: "set" };
   } catch (error) {
     switch (sqlState(error)) {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createEdgeLabel, createGraph, createVertexLabel } from "../../../../demo/age_shape.ts";
 import { GraphCluster, type GraphDatabase } from "../../../support/graph_cluster.ts";
+import { openSql } from "../../../../src/postgres/connection/sql.ts";
+import { setReplicaIdentity } from "../../../../src/postgres/replication/replica_identity.ts";
 import { StreamFollower } from "../../../support/stream_follower.ts";
 import { until } from "../../../support/until.ts";
 
@@ -105,4 +107,33 @@ Deno.test("an edge label without a replica identity of its own is given one befo
     .sql`INSERT INTO digitaltwins.serves (start_id, end_id, properties) VALUES ('1', '2', '{"n": 1}')`;
   await database.sql`UPDATE digitaltwins.serves SET properties = '{"n": 2}'`;
   await follower.seen('update {"n": 2} before {"n": 1}');
+});
+
+Deno.test("a session that is lost while it waits for a label fails its statement, and no more", async () => {
+  await using cluster = await GraphCluster.start();
+  const database = await cluster.database();
+  const { sql } = database;
+  await using own = openSql(database.settings().connection);
+  const table = {
+    schema: "digitaltwins",
+    name: "Twin",
+    identity: "default",
+    hasPrimaryKey: false,
+    owned: true,
+    columnListIn: undefined,
+  } as const;
+  await sql.begin(async (holder) => {
+    await holder`LOCK TABLE digitaltwins."Twin"`;
+    const lost = assert.rejects(setReplicaIdentity(own, table), { code: "57P01" });
+    await until(async () => {
+      const ended = await sql`
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
+      return ended.length > 0;
+    }, "the session to wait");
+    await lost;
+  });
+  assert.deepEqual(await setReplicaIdentity(own, table), { kind: "set" });
+  assert.equal(await identityOf(database, "Twin"), "f");
+  const [setting] = await own`SHOW lock_timeout`;
+  assert.equal(setting?.lock_timeout, "0");
 });
