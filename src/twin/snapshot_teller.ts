@@ -26,6 +26,9 @@ const LONGEST_WAIT = 30_000;
 /** The longest wait for what the stream has told already to be seen by a query, in milliseconds. */
 const LONGEST_EARLY_WAIT = 1_000;
 
+/** A label with so many rows takes long without an index. */
+const MANY_ROWS = 100_000;
+
 /** How often a snapshot that is under way is mentioned in the log, in milliseconds. */
 const PROGRESS_INTERVAL = 10_000;
 
@@ -53,6 +56,8 @@ export class SnapshotTeller {
   #wait = 0;
   #earlyWait = FIRST_WAIT;
   #mentionedAt = 0;
+  /** Tables that have been named for the want of an index. */
+  readonly #named = new Set<string>();
 
   constructor(options: SnapshotTellerOptions) {
     this.#options = options;
@@ -97,6 +102,7 @@ export class SnapshotTeller {
     run.labels ??= [...await readSnapshotLabels(sql(), settings, run.cursor)];
     for (let [label] = run.labels; label; [label] = run.labels) {
       // What is written from now on the stream tells: no snapshot runs after its writers.
+      this.#nameUnindexed(label);
       run.lastRow ??= { id: await readLastId(sql(), label) };
       const range = run.lastRow.id && await nextRange(sql(), label, run.lastIdIn(label), run.lastRow.id);
       if (!range) {
@@ -119,6 +125,16 @@ export class SnapshotTeller {
       return true;
     }
     return false;
+  }
+
+  #nameUnindexed({ graph, label, estimatedRows = 0, isIndexed }: SnapshotLabel): void {
+    const table = quoteTable({ schema: graph, name: label });
+    if (isIndexed || estimatedRows < MANY_ROWS || this.#named.has(table)) return;
+    this.#named.add(table);
+    this.#log.warn(
+      `${table} has no index by which it could be read in order: a snapshot reads all of it for every chunk. ` +
+        `CREATE INDEX CONCURRENTLY ON ${table} (id) makes that faster.`,
+    );
   }
 
   #mention(run: SnapshotRun): void {

@@ -15,6 +15,7 @@ const TWINS: SnapshotLabel = {
   label: "Twin",
   kind: "vertex",
   estimatedRows: undefined,
+  isIndexed: false,
 };
 
 async function insert({ sql }: TwinDatabase, ids: readonly (bigint | number)[]): Promise<void> {
@@ -78,4 +79,17 @@ Deno.test("names are names, whatever is in them", async () => {
   const end = await readLastId(sql, label) ?? "";
   const range = await nextRange(sql, label, undefined, end);
   assert.deepEqual(await idsOf(database, range), [end]);
+});
+
+Deno.test("a label is known to have an index only if that begins with its id and has all rows", async () => {
+  await using database = await TwinDatabase.open();
+  const { sql } = database;
+  await sql`ALTER TABLE digitaltwins."Model" ADD PRIMARY KEY (id)`;
+  await sql`CREATE INDEX ON digitaltwins.contains (start_id, id)`;
+  await sql`CREATE INDEX ON digitaltwins.contains (id) WHERE start_id IS NOT NULL`;
+  const indexed = (await readSnapshotLabels(sql, {}, undefined)).filter(({ isIndexed }) => isIndexed);
+  assert.deepEqual(indexed.map(({ label }) => label), ["Model"]);
+  await sql`CREATE INDEX ON digitaltwins.contains (id)`;
+  const labels = await readSnapshotLabels(sql, {}, undefined);
+  assert.equal(labels.find(({ label }) => label === "contains")?.isIndexed, true);
 });

@@ -16,6 +16,8 @@ export interface SnapshotLabel {
   readonly kind: "vertex" | "edge";
   /** As the server has counted them last; undefined if it never has. */
   readonly estimatedRows: number | undefined;
+  /** Whether a range can be found by an index; Apache AGE makes one from 1.7 on. */
+  readonly isIndexed: boolean;
 }
 
 /** Rows of a label: those after `after`, or from the first, up to and with `upTo`; both are graphids. */
@@ -46,8 +48,12 @@ export async function readSnapshotLabels(
   settings: Pick<ReplicationSettings, "graphs">,
   cursor: SnapshotCursor | undefined,
 ): Promise<readonly SnapshotLabel[]> {
-  const rows = await sql<{ graph: string; label: string; edge: boolean; rows: number }[]>`
+  const rows = await sql<{ graph: string; label: string; edge: boolean; rows: number; indexed: boolean }[]>`
     SELECT n.nspname AS graph, c.relname AS label, c.reltuples::float8 AS rows,
+      bool_or(a.attname = 'id' AND EXISTS (
+        SELECT FROM pg_index i
+        WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
+      )) AS indexed,
       count(*) FILTER (WHERE a.attname IN ('start_id', 'end_id') AND a.atttypid = t.graphid) = 2 AS edge
     FROM (SELECT to_regtype('ag_catalog.graphid') AS graphid, to_regtype('ag_catalog.agtype') AS agtype) t
     JOIN pg_attribute a ON a.atttypid IN (t.graphid, t.agtype) AND a.attnum > 0 AND NOT a.attisdropped
@@ -62,11 +68,13 @@ export async function readSnapshotLabels(
     label: row.label,
     kind: row.edge ? "edge" : "vertex",
     estimatedRows: row.rows < 0 ? undefined : row.rows,
+    isIndexed: row.indexed,
   })).toSorted(compareLabels);
   if (!cursor) return labels;
   // A label that is gone meanwhile is taken for one of vertices, so that nothing is left out.
   const known = labels.find(({ graph, label }) => graph === cursor.graph && label === cursor.label);
-  const at: SnapshotLabel = known ?? { ...cursor, kind: "vertex", estimatedRows: undefined };
+  const at: SnapshotLabel = known ??
+    { ...cursor, kind: "vertex", estimatedRows: undefined, isIndexed: false };
   return labels.filter((label) => compareLabels(label, at) >= (cursor.lastId === undefined ? 1 : 0));
 }
 
