@@ -1,16 +1,11 @@
 import manifest from "../deno.json" with { type: "json" };
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
-import type { DeadLetterState } from "./deliver/dead_letter_queue.ts";
 import { Dispatcher } from "./deliver/dispatcher.ts";
-import type { SinkState } from "./deliver/sink_settings.ts";
 import { StoreRefusal } from "./deliver/store/delivery_store.ts";
 import { EventFactory } from "./event/event_factory.ts";
 import { defaultEventSource } from "./event/event_source.ts";
-import { Health, type PartState } from "./observe/health.ts";
-import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
 import { logOf } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
-import { Redaction } from "./observe/redaction.ts";
 import { NotificationListener } from "./postgres/notification_listener.ts";
 import { openStore } from "./open_store.ts";
 import { replicatedRows } from "./postgres/replicated_rows.ts";
@@ -19,6 +14,7 @@ import type { Replicated } from "./postgres/row_change.ts";
 import type { Connected } from "./postgres/replication/stream_chunk.ts";
 import { type RoutedEvent, Router } from "./route/router.ts";
 import { SnapshotRestrictions } from "./route/snapshot_restrictions.ts";
+import { serveHealth } from "./serve_health.ts";
 import type { Setup } from "./setup.ts";
 import { Models } from "./twin/models.ts";
 import { NotifiedTelemetry } from "./twin/notified_telemetry.ts";
@@ -215,49 +211,4 @@ function eventFactory(
     defaultEventSource(replication.connection.hosts[0]?.host ?? "localhost", database);
   const { trackLastUpdatedBy } = configuration;
   return new EventFactory({ source, systemIdentifier, database, severalGraphs, models, trackLastUpdatedBy });
-}
-
-function serveHealth(
-  { configuration }: Setup,
-  stream: ReplicationStream,
-  snapshots: Snapshots,
-  dispatcher: Dispatcher,
-  listener: NotificationListener | undefined,
-  metrics: Metrics,
-): HttpServer | undefined {
-  if (!configuration.http) return undefined;
-  const sinks = dispatcher.states().map((state, index) => () =>
-    sinkPart(dispatcher.states()[index] ?? state)
-  );
-  const parts = [
-    () => stream.health(),
-    () => snapshots.health(),
-    ...sinks,
-    () => deadLetterPart(dispatcher.deadLetterState),
-  ];
-  if (listener) parts.push(() => listener.health());
-  const health = new Health(parts, new Redaction(configuration.secrets));
-  return startHttpServer({ ...configuration.http, health, metrics });
-}
-
-function sinkPart({ name, kind, state, since, lastError, queuedEvents, queuedBytes }: SinkState): PartState {
-  return {
-    name: `sink.${name}`,
-    ready: state === "connected",
-    state,
-    since,
-    ...(lastError !== undefined && { detail: lastError }),
-    facts: { kind, queuedEvents, queuedBytes },
-  };
-}
-
-function deadLetterPart({ state, since, lastError, waiting }: DeadLetterState): PartState {
-  return {
-    name: "deadLetters",
-    ready: state === "ready",
-    state,
-    since,
-    ...(lastError !== undefined && { detail: lastError }),
-    facts: { waiting },
-  };
 }

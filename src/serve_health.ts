@@ -1,0 +1,57 @@
+import type { DeadLetterState } from "./deliver/dead_letter_queue.ts";
+import type { Dispatcher } from "./deliver/dispatcher.ts";
+import type { SinkState } from "./deliver/sink_settings.ts";
+import { Health, type PartState } from "./observe/health.ts";
+import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
+import type { Metrics } from "./observe/metrics.ts";
+import { Redaction } from "./observe/redaction.ts";
+import type { NotificationListener } from "./postgres/notification_listener.ts";
+import type { ReplicationStream } from "./postgres/replication/replication_stream.ts";
+import type { Setup } from "./setup.ts";
+import type { Snapshots } from "./twin/snapshots.ts";
+
+/** Says by HTTP how each part of a router is, if that is wanted. */
+export function serveHealth(
+  { configuration }: Setup,
+  stream: ReplicationStream,
+  snapshots: Snapshots,
+  dispatcher: Dispatcher,
+  listener: NotificationListener | undefined,
+  metrics: Metrics,
+): HttpServer | undefined {
+  if (!configuration.http) return undefined;
+  const sinks = dispatcher.states().map((state, index) => () =>
+    sinkPart(dispatcher.states()[index] ?? state)
+  );
+  const parts = [
+    () => stream.health(),
+    () => snapshots.health(),
+    ...sinks,
+    () => deadLetterPart(dispatcher.deadLetterState),
+  ];
+  if (listener) parts.push(() => listener.health());
+  const health = new Health(parts, new Redaction(configuration.secrets));
+  return startHttpServer({ ...configuration.http, health, metrics });
+}
+
+function sinkPart({ name, kind, state, since, lastError, queuedEvents, queuedBytes }: SinkState): PartState {
+  return {
+    name: `sink.${name}`,
+    ready: state === "connected",
+    state,
+    since,
+    ...(lastError !== undefined && { detail: lastError }),
+    facts: { kind, queuedEvents, queuedBytes },
+  };
+}
+
+function deadLetterPart({ state, since, lastError, waiting }: DeadLetterState): PartState {
+  return {
+    name: "deadLetters",
+    ready: state === "ready",
+    state,
+    since,
+    ...(lastError !== undefined && { detail: lastError }),
+    facts: { waiting },
+  };
+}
