@@ -47,6 +47,7 @@ export class LabelWatch {
   /** By label: when a table that was busy is tried again. */
   readonly #retries = new Map<string, { readonly at: number; readonly wait: number }>();
   #wake = Promise.withResolvers<void>();
+  #isTold = false;
   #failing = false;
 
   constructor(settings: ReplicationSettings, log: Log) {
@@ -54,8 +55,12 @@ export class LabelWatch {
     this.#log = log;
   }
 
-  /** To be called when `ag_catalog` has changed; the watch looks at once. */
+  /**
+   * To be called when `ag_catalog` has changed; the watch looks at once, and soon again: a commit is told before others see
+   * it.
+   */
   labelsChanged(): void {
+    this.#isTold = true;
     this.#wake.resolve();
   }
 
@@ -67,10 +72,13 @@ export class LabelWatch {
   async run(session: LabelWatchSession, signal: AbortSignal, onNoPublication: () => void): Promise<void> {
     let wait = LIST_INTERVAL;
     while (await this.#pause(wait, signal)) {
+      const isTold = this.#isTold;
+      this.#isTold = false;
       try {
         const publication = await this.keepCurrent(session);
         if (publication === undefined) onNoPublication();
-        wait = publication?.managed && publication.schemas.size === 0 ? LIST_INTERVAL : INTERVAL;
+        const isListed = publication?.managed && publication.schemas.size === 0;
+        wait = isTold || isListed ? LIST_INTERVAL : INTERVAL;
         this.#failing = false;
       } catch (error) {
         if (signal.aborted) return;
