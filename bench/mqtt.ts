@@ -3,7 +3,7 @@
  * window; each figure is the median of some rounds, and its ratio to the first one says more than the figure. The
  * processor's time is that of this process alone, and depends less on what else the machine does.
  *
- *     deno run --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run bench/mqtt.ts [rounds]
+ *     deno task bench:mqtt [rounds]
  */
 import { cpuUsage } from "node:process";
 import { options } from "../sinks/mqtt/config.ts";

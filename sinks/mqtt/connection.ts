@@ -133,9 +133,9 @@ export class BrokerConnection implements AsyncDisposable {
     });
   }
 
-  /** Ends the connection at once; what is not yet on the network stays here. Gives the reason why it is lost. */
-  abandon(): SinkError {
-    return this.#lose(new SinkError("retryable", `Cannot reach ${this.#settings.url}: stopped`));
+  /** Ends the connection at once; what is not yet on the network stays here. */
+  abandon(): void {
+    this.#lose(new SinkError("retryable", `Cannot reach ${this.#settings.url}: stopped`));
   }
 
   /** Takes leave, so that the broker sends no last will, and waits until the connection is closed. */
@@ -197,13 +197,12 @@ export class BrokerConnection implements AsyncDisposable {
     return { topic, topicAlias };
   }
 
-  #lose(reason: SinkError): SinkError {
-    if (this.#lost) return this.#lost;
+  #lose(reason: SinkError): void {
+    if (this.#lost) return;
     this.#lost = reason;
     this.#opened.reject(reason);
     this.#client.end(true);
     for (const settle of [...this.#underWay]) settle(reason);
-    return reason;
   }
 
   #errorOf(error: unknown): SinkError | undefined {

@@ -40,8 +40,8 @@ class MqttSink implements Sink {
   #connection: BrokerConnection | undefined;
   #announcement: ReturnType<typeof setTimeout> | undefined;
   #isAnnounced = false;
-  /** The loss of a connection that the caller knows of. */
-  #told: SinkError | undefined;
+  /** Why the last delivery ended early, when it could not throw because some of its events were taken. */
+  #untold: SinkError | undefined;
 
   constructor(options: MqttOptions, context: SinkContext) {
     this.#options = options;
@@ -53,33 +53,36 @@ class MqttSink implements Sink {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
+    this.#untold = undefined;
     await this.#connected(signal);
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]> {
     this.#tellLoss();
     const connection = await this.#connected(signal);
-    const { receiveMaximum, maximumPacketSize = Infinity } = connection.limits;
-    const room = Math.max(1, receiveMaximum - this.#session.unfinished);
+    const { maximumPacketSize = Infinity } = connection.limits;
     const maxBytes = Math.min(maximumPacketSize, this.#options.maxPacketSize ?? Infinity);
     const delivery = new BatchDelivery(batch, {
       connection,
       qos: this.#qos,
       retain: this.#options.retain,
-      window: Math.min(maxInFlight(this.#options), this.#qos === 0 ? Infinity : room),
+      window: this.#window(connection),
       keyByKey: this.#qos > 0 && this.#options.protocolVersion === "5.0.0",
       encode: (event) => this.#encoder.encode(event, maxBytes),
       wasTaken: (event) => this.#session.takeCompleted(event.id),
       suspects: this.#suspects,
     });
+    let stopped = false;
     const stop = () => {
-      this.#told = connection.abandon();
+      stopped = true;
+      connection.abandon();
     };
     signal.addEventListener("abort", stop, { once: true });
     try {
       const failed = await delivery.run();
-      // By index where some were taken; then the next call tells of the loss.
-      if (connection.lost && failed.length === batch.length) this.#tellLoss();
+      if (!connection.lost || stopped) return failed;
+      if (failed.length === batch.length) throw connection.lost;
+      this.#untold = connection.lost;
       return failed;
     } finally {
       signal.removeEventListener("abort", stop);
@@ -98,12 +101,19 @@ class MqttSink implements Sink {
     await this.#credentials[Symbol.asyncDispose]();
   }
 
-  /** Throws once that the connection was lost, so that whoever calls waits and connects; an abort is no loss. */
+  /** Of the broker's receive maximum, what earlier connections left unfinished and the status take their share. */
+  #window({ limits }: BrokerConnection): number {
+    const own = maxInFlight(this.#options);
+    if (this.#qos === 0) return own;
+    const taken = this.#session.unfinished + (this.#options.statusTopic === undefined ? 0 : 1);
+    return Math.max(1, Math.min(own, limits.receiveMaximum - taken));
+  }
+
+  /** Throws once that the last delivery lost its connection, so that whoever calls waits and connects. */
   #tellLoss(): void {
-    const lost = this.#connection?.lost;
-    if (!lost || lost === this.#told) return;
-    this.#told = lost;
-    throw lost;
+    const lost = this.#untold;
+    this.#untold = undefined;
+    if (lost) throw lost;
   }
 
   async #connected(signal: AbortSignal): Promise<BrokerConnection> {

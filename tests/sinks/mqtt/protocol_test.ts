@@ -309,6 +309,17 @@ Deno.test("mqtt says in the log that its status is refused, and delivers all the
   assert.deepEqual(await deliver(far.sink, [cloudEvent(1)]), []);
 });
 
+Deno.test("mqtt connects by itself when it was cut off while nothing was under way", async () => {
+  await using far = connected();
+  assert.deepEqual(await deliver(far.sink, [cloudEvent(1)]), []);
+  far.broker.cut();
+  await until(async () => {
+    const failed = await deliver(far.sink, [cloudEvent(2)]);
+    return failed.length === 0;
+  }, "a new connection");
+  assert.equal(far.broker.connects.length, 2);
+});
+
 Deno.test("mqtt gives up connecting when it is told to stop", async () => {
   await using silent = Object.assign(new ScriptedBroker(), { refuseConnect: () => 0 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
