@@ -29,7 +29,14 @@ const sink: Sink = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-const source = { connectionString, slot, publication, failover: false, snapshot: "never" } as const;
+const source = {
+  connectionString,
+  slot,
+  publication,
+  walSenderTimeout: 10_000,
+  failover: false,
+  snapshot: "never",
+} as const;
 const configuration: Configuration = {
   file: "bench",
   baseDirectory: Deno.cwd(),

@@ -34,7 +34,8 @@ import { TwinChanges } from "./twin/twin_changes.ts";
  *                                 listener ─ NOTIFY ─ events ─ offer → (telemetry that may be lost; nothing waits for it)
  *
  * Each stage is an async iterator over arrays, one for each read of the socket. Nothing runs ahead: when a sink's queue
- * is full, `room` waits, nobody reads, and PostgreSQL keeps the rest. Resolves when `signal` has aborted and what was
+ * is full, `room` waits, nobody reads, and PostgreSQL keeps the rest. Nothing is delivered while another router may have
+ * the slot. Resolves when `signal` has aborted and what was
  * under way has been delivered, or `shutdownTimeout` is over.
  */
 export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void> {
@@ -58,12 +59,14 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
       ? { deadLetters: store.deadLetters, shelf: store.deadLetters }
       : { deadLetters: new DeadLetterFile(deadLetterFile) }),
     metrics,
+    mayDeliver: () => stream.holdsSlot,
     onConfirmable(lsn) {
       stream.confirm(lsn);
       snapshots.confirmed(lsn);
     },
   });
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
+  stream.onHoldChange = () => dispatcher.reconsider();
   const listener = listensFor(setup, metrics);
   await using _http = serveHealth(setup, stream, snapshots, dispatcher, listener, metrics);
   dispatcher.start();
@@ -77,19 +80,22 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   });
   const hear = (router: Router) =>
     listener?.start((notification) => {
+      if (!stream.holdsSlot) return; // another router may be hearing it
       const events: RoutedEvent[] = [];
       const item = telemetry.read(notification);
       if (item) router.route(item, events);
       for (const { event, targets } of events) dispatcher.offer(event, targets);
     });
   const events = toEvents(snapshots.into(changes), setup, stream, restrictions, hear, signal);
+  let connection = signal;
   try {
     for await (const items of events) {
       for (const item of items) {
         switch (item.kind) {
           case "event": {
-            const room = dispatcher.room(signal);
-            if (room) await room;
+            // Once the connection is lost nothing is delivered, so that there would never be room; and nobody reads on.
+            const room = dispatcher.room(connection);
+            if (room) await room.catch(() => signal.throwIfAborted());
             dispatcher.enqueue(item.event, item.targets);
             break;
           }
@@ -97,7 +103,9 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
             dispatcher.settle(item.lsn);
             break;
           case "connected":
+            connection = AbortSignal.any([signal, item.lost]);
             if (!item.sameTimelineAsBefore) dispatcher.forgetMarks();
+            dispatcher.leaveOutBefore(item.confirmed);
             break;
           default:
             item satisfies never;

@@ -47,13 +47,14 @@ export async function setUp(
     if (settings) sinks.push(settings);
   }
   if (problems.length > 0 || !connection) throw new ConfigurationError(problems);
-  const { slot, publication, graphs, failover, snapshot } = configuration.source;
+  const { slot, publication, graphs, walSenderTimeout, failover, snapshot } = configuration.source;
   return {
     configuration,
     replication: {
       connection,
       slot,
       publication,
+      walSenderTimeout,
       failover,
       ...(graphs && { graphs }),
       ...(snapshot === "initial" && { snapshot }),

@@ -55,6 +55,7 @@ export interface SourceConfiguration extends ConnectionConfiguration {
   readonly slot: string;
   /** Never empty; absent for every graph. */
   readonly graphs?: readonly string[];
+  readonly walSenderTimeout: number;
   readonly failover: boolean;
   readonly snapshot: "never" | "initial";
 }

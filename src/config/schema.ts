@@ -72,6 +72,11 @@ const sourceKeys = {
     .min(1, "is empty; leave it out for every graph")
     .describe("Graphs to follow; every graph of the database, also later ones, when left out")
     .exactOptional(),
+  walSenderTimeout: duration({ min: 500 })
+    .describe(
+      "PostgreSQL gives the slot to another router when it has not heard this one for so long; at most",
+    )
+    .prefault("10s"),
   failover: flag().describe("Let a new slot survive a failover (PostgreSQL 17 and later)").prefault(true),
   snapshot: choice(["never", "initial"])
     .describe(

@@ -3,7 +3,9 @@ import type { RouterEvent } from "../event/cloud_event.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 
 /** What delivery has to know of an event. */
-export type DeliverableEvent = Pick<RouterEvent, "event" | "committedAt">;
+export type DeliverableEvent =
+  & Pick<RouterEvent, "event" | "committedAt">
+  & Partial<Pick<RouterEvent, "position">>;
 
 /** An event that not all its sinks have settled; one object shared by their queues. */
 export class UnsettledEvent {

@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   /** Numbers from 0 to less than 1, for the jitter of retries. */
   readonly random?: () => number;
   readonly clock?: Clock;
+  /** Whether anything may be sent now; always, without it. After a change `reconsider` is to be called. */
+  readonly mayDeliver?: () => boolean;
   /** Called when `confirmable` has grown, once for each step in which it did. */
   readonly onConfirmable?: (lsn: Lsn) => void;
 }
@@ -54,6 +56,7 @@ export class Dispatcher implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
   #announced: Lsn | undefined;
+  #settledElsewhere: Lsn = 0n;
   /** Ends every delivery. */
   readonly #abort = new AbortController();
   readonly #waiters = new Set<Waiter>();
@@ -81,6 +84,9 @@ export class Dispatcher implements AsyncDisposable {
       settled,
       dropped: (sink, events) => this.#dropped.addLeft(sink, events),
       changed,
+      mayDeliver: options.mayDeliver ?? (() => true),
+      isSettledElsewhere: ({ unsettled: { event: { position }, isAwaited } }) =>
+        isAwaited && position !== undefined && position.commitLsn < this.#settledElsewhere,
     });
     const servingOf = (sink: string) => this.#roster.named(sink);
     this.#replays = options.shelf && new Replays(options.shelf, servingOf, { clock, log });
@@ -141,10 +147,23 @@ export class Dispatcher implements AsyncDisposable {
     this.#announce();
   }
 
+  /** `mayDeliver` may have another answer. */
+  reconsider(): void {
+    for (const worker of this.#roster.workers) worker.reconsider();
+    this.#changed();
+  }
+
+  /** What was committed before `lsn`, and still waits, has been settled by somebody else: it goes nowhere any more. */
+  leaveOutBefore(lsn: Lsn): void {
+    this.#settledElsewhere = lsn;
+    this.reconsider();
+  }
+
   /** What was settled so far may not be confirmed: the database has another history than before. */
   forgetMarks(): void {
     this.#checkpoint.forgetMarks();
     this.#announced = undefined;
+    this.#settledElsewhere = 0n;
   }
 
   /** The newest settled mark; only ever grows, until marks are forgotten. */

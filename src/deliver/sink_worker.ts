@@ -27,6 +27,10 @@ export interface Surroundings {
   readonly settled: (event: QueuedEvent) => void;
   /** So many events will never reach the sink, which is no longer wanted; they are settled. */
   readonly dropped: (sink: string, events: number) => void;
+  /** Whether anything may be sent now. */
+  readonly mayDeliver: () => boolean;
+  /** Whether nobody needs the event any more. */
+  readonly isSettledElsewhere: (event: QueuedEvent) => boolean;
   /** Something settled or failed; called after all `settled` of one step. */
   readonly changed: () => void;
 }
@@ -124,15 +128,16 @@ export class SinkWorker {
     return this.#events - this.#offered.events < maxEvents && this.#bytes - this.#offered.bytes < maxBytes;
   }
 
-  /** Whether there is room for what has no position: all that waits counts. */
+  /** Whether there is room for what has no position: all that waits counts, and what may not be sent is not taken. */
   get takesOffers(): boolean {
     const { maxEvents, maxBytes } = this.#settings.queue;
-    return this.#events < maxEvents && this.#bytes < maxBytes;
+    return this.#surroundings.mayDeliver() && this.#events < maxEvents && this.#bytes < maxBytes;
   }
 
   /** Nothing more can be expected of it for now: everything is settled or buried, or the sink is down or in a pause. */
   get isStuckOrIdle(): boolean {
     if (this.#events === this.#buried || this.#health.condition === "down" || !this.#started) return true;
+    if (this.#flights.size === 0 && !this.#surroundings.mayDeliver()) return true;
     return this.#outage !== undefined && this.#flights.size === 0 && !this.#connecting;
   }
 
@@ -178,6 +183,11 @@ export class SinkWorker {
       this.#meter.queue(this.#events, this.#bytes);
       this.#pump();
     });
+  }
+
+  /** Whether it may send, or what it may leave out, has changed. */
+  reconsider(): void {
+    this.#pump();
   }
 
   /** From now on no batch waits for more events. */
@@ -274,17 +284,35 @@ export class SinkWorker {
       if (this.#flights.size === 0) void this.#connect();
       return;
     }
+    if (!this.#surroundings.mayDeliver()) return;
     const isProbe = this.#outage !== undefined;
     const atOnce = isProbe ? 1 : this.#concurrency;
     const limits = { maxEvents: this.#batchSize, maxBytes: this.#limits.maxBytes };
     while (this.#flights.size < atOnce) {
       // Of a queue that is full, nobody would bring more.
       if (this.hasRoom && this.#pending.mayGrow(limits) && this.#linger.waits()) return;
-      const batch = this.#pending.take(limits, isProbe);
-      if (batch.length === 0) return;
+      const taken = this.#pending.take(limits, isProbe);
+      if (taken.length === 0) return;
       this.#linger.sent();
-      void this.#send(batch);
+      const batch = this.#leaveOut(taken);
+      if (batch.length > 0) void this.#send(batch);
     }
+  }
+
+  /** Of events that have been taken, those that are still to be sent. */
+  #leaveOut(taken: readonly QueuedEvent[]): readonly QueuedEvent[] {
+    const batch = taken.filter((event) => !this.#surroundings.isSettledElsewhere(event));
+    if (batch.length === taken.length) return taken;
+    const keys = new Set(batch.map(({ key }) => key));
+    const kept = new Set(batch);
+    for (const event of taken) {
+      if (kept.has(event)) continue;
+      if (!keys.has(event.key)) this.#pending.release(event.key);
+      this.#forget(event);
+    }
+    this.#meter.queue(this.#events, this.#bytes);
+    this.#surroundings.changed();
+    return batch;
   }
 
   async #connect(): Promise<void> {

@@ -138,14 +138,17 @@ export class Snapshots implements AsyncDisposable {
     teller.serve();
   }
 
-  #connected({ sameTimelineAsBefore }: Connected): void {
-    if (!sameTimelineAsBefore) this.#beginAnew();
+  #connected({ sameTimelineAsBefore, wasElsewhere }: Connected): void {
+    if (!sameTimelineAsBefore || wasElsewhere) this.#beginAnew();
     // The high watermark of what was on its way may have been lost with the connection.
     this.#serving.passage.interrupt();
     this.#serving.teller.serve();
   }
 
-  /** On another timeline nothing of before counts: what the store has is told again from there. */
+  /**
+   * On another timeline, or where another router may have told a part, nothing of before counts: what the store has is
+   * told again from there.
+   */
   #beginAnew(): void {
     const { ledger, teller } = this.#serving;
     teller.stop();

@@ -58,6 +58,7 @@ Deno.test("reads the documented configuration", () => {
     graphs: ["digitaltwins"],
     failover: true,
     snapshot: "never",
+    walSenderTimeout: 10_000,
   });
   assert.deepEqual(configuration.sinks.map(({ kind, name }) => `${kind} ${name}`), [
     "console Screen",
@@ -81,7 +82,13 @@ Deno.test("reads AgeDigitalTwins' own configuration as it stands, with a route t
     routes.map(({ sinkName, eventFormat }) => `${sinkName} ${eventFormat}`).toSorted(),
     ["AdxSink DataHistory", "KafkaSink EventNotification", "MqttSink EventNotification"],
   );
-  assert.deepEqual(source, { publication: "age_pub", slot: "age_slot", failover: true, snapshot: "never" });
+  assert.deepEqual(source, {
+    publication: "age_pub",
+    slot: "age_slot",
+    failover: true,
+    snapshot: "never",
+    walSenderTimeout: 10_000,
+  });
 });
 
 Deno.test("applies every default", () => {

@@ -14,6 +14,9 @@ const commit = encodeWalMessage({
 });
 const connected: Connected = {
   kind: "connected",
+  confirmed: 0n,
+  wasElsewhere: false,
+  lost: new AbortController().signal,
   systemIdentifier: "7",
   database: "twins",
   timeline: 1,

@@ -12,6 +12,9 @@ function connected(sameTimelineAsBefore: boolean): Connected {
     database: "twins",
     timeline: 1,
     sameTimelineAsBefore,
+    confirmed: 0n,
+    wasElsewhere: false,
+    lost: new AbortController().signal,
     graphCount: 1,
     serverVersion: 180_000,
   };

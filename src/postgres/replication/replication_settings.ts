@@ -9,6 +9,8 @@ export interface ReplicationSettings {
   readonly graphs?: readonly string[];
   /** Whether a slot that has to be created survives a failover to a standby (PostgreSQL 17 and later). */
   readonly failover: boolean;
+  /** The server gives the slot to others when it has not heard this router for so many milliseconds; default: its own. */
+  readonly walSenderTimeout?: number;
   /** Whether what is there already is told when a slot had to be made; it is not when left out. */
   readonly snapshot?: "initial";
 }

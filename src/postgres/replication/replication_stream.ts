@@ -13,8 +13,9 @@ import { Outage } from "./outage.ts";
 import { ReplicationProgress } from "./replication_progress.ts";
 import { ReplicationSession, SilenceError } from "./replication_session.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
-import { readSlot, waitForSlot } from "./slot.ts";
-import { endOnAbort, openSource, readWalEnd, type Source } from "./source.ts";
+import { readSlot, readSlotState, type SlotUser, waitForSlot } from "./slot.ts";
+import { type Moment, SlotLease, thisMoment } from "./slot_lease.ts";
+import { endOnAbort, openSource, type Source } from "./source.ts";
 import type { Sql } from "../connection/sql.ts";
 import { isHopeless, sqlState } from "../connection/sql_state.ts";
 import type { Connected, StreamChunk } from "./stream_chunk.ts";
@@ -28,12 +29,26 @@ export interface ReplicationObservers {
 /** What a server says that starts or stops. */
 const CANNOT_CONNECT_NOW = "57P03";
 
+/** So long after the server was last heard, in milliseconds, a reader that waits for others is told of the loss. */
+const LONGEST_DOUBT = 30_000;
+
 /** Everything that ends with a connection. */
 interface Streaming {
   readonly source: Source;
   readonly session: ReplicationSession;
-  readonly stopWatching: AbortController;
-  isMeasuring: boolean;
+  readonly lease: SlotLease;
+  /** Ends whatever works with the connection. */
+  readonly lost: AbortController;
+  isWatching: boolean;
+  /** The reader knows of the connection. */
+  isReadOn: boolean;
+}
+
+/** A session that has begun, and what was found then. */
+interface Started {
+  readonly session: ReplicationSession;
+  readonly askedAt: Moment;
+  readonly wasElsewhere: boolean;
 }
 
 /**
@@ -51,6 +66,11 @@ export class ReplicationStream implements AsyncDisposable {
   readonly #closing = new AbortController();
   /** Problems of warnings that have been logged. */
   readonly #warned = new Set<string>();
+  /** Called when the slot has come to be held again, or is known to be lost. */
+  onHoldChange: () => void = () => {};
+  #wasHeld = false;
+  /** The server's process that last served this stream. */
+  #ownProcess: number | undefined;
   #progress = new ReplicationProgress();
   #systemIdentifier: string | undefined;
   #timeline: number | undefined;
@@ -95,7 +115,11 @@ export class ReplicationStream implements AsyncDisposable {
       while (!stop.aborted) {
         try {
           if (!this.#streaming) yield await this.#connect(stop);
-          if (this.#streaming) yield* this.#read(this.#streaming.session, stop);
+          const streaming = this.#streaming;
+          if (!streaming) continue;
+          streaming.isReadOn = true;
+          this.#noteHold();
+          yield* this.#read(streaming.session, stop);
         } catch (error) {
           if (stop.aborted) return;
           await this.#disconnect();
@@ -163,17 +187,33 @@ export class ReplicationStream implements AsyncDisposable {
     return this.#streaming?.source.snapshotSql;
   }
 
+  /**
+   * Whether the slot is this stream's: what was read may then be delivered, since nobody else can be delivering. False
+   * until the reader asks for what follows "connected", and when the slot has not been seen for so long that the server
+   * may have given it away.
+   */
+  get holdsSlot(): boolean {
+    const streaming = this.#streaming;
+    return streaming !== undefined && streaming.isReadOn && isHeld(streaming);
+  }
+
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
   labelsChanged(): void {
     this.#labels.labelsChanged();
   }
 
-  /** Ready while the server was heard recently, or would be if the consumer took what it has sent. */
+  /**
+   * Ready while the server was heard recently, or would be if the consumer took what it has sent; and while another router
+   * has the slot, which this one stands by for.
+   */
   health(): PartState {
+    const isStandby = this.#state === "waiting for slot";
+    const role = this.#streaming ? "active" : isStandby ? "standby" : undefined;
     const facts = {
       ...(this.#host === undefined ? {} : { host: this.#host }),
       database: this.#settings.connection.database,
       slot: this.#settings.slot,
+      ...(role === undefined ? {} : { role }),
       confirmed: formatLsn(this.#progress.confirmed),
       lagBytes: this.lagBytes,
     };
@@ -190,10 +230,15 @@ export class ReplicationStream implements AsyncDisposable {
         facts,
       };
     }
-    const detail = liveness === "not reading" ? "waiting for sinks" : this.#detail;
+    const isInDoubt = this.#state === "streaming" && !(this.#streaming && isHeld(this.#streaming));
+    const detail = isInDoubt
+      ? "the server does not say whether the slot is still this router's"
+      : liveness === "not reading"
+      ? "waiting for sinks"
+      : this.#detail;
     return {
       name: "replication",
-      ready: this.#streaming !== undefined && this.#state === "streaming",
+      ready: isStandby || (this.#streaming !== undefined && this.#state === "streaming" && !isInDoubt),
       state: this.#state,
       since: this.#since,
       ...(detail === undefined ? {} : { detail }),
@@ -241,17 +286,19 @@ export class ReplicationStream implements AsyncDisposable {
       this.#host = formatAddress(source.connection.address);
       this.#systemIdentifier = source.systemIdentifier;
       this.#recognise(source);
-      const session = await this.#startSession(source, signal);
+      const { session, askedAt, wasElsewhere } = await this.#startSession(source, signal);
       if (signal.aborted) {
         await session.abandon();
         throw signal.reason;
       }
-      const stopWatching = new AbortController();
+      const lost = new AbortController();
       const { publication } = this.#settings;
-      void this.#labels.run(source, stopWatching.signal, () => {
+      void this.#labels.run(source, lost.signal, () => {
         this.beginAgain(new Error(`Cannot read on: publication ${publication} does not exist any more`));
       });
-      this.#streaming = { source, session, stopWatching, isMeasuring: false };
+      const lease = new SlotLease(source.walSenderTimeout, askedAt);
+      this.#streaming = { source, session, lease, lost, isWatching: false, isReadOn: false };
+      this.#ownProcess = source.connection.processId;
       if (isFirst) {
         this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
       }
@@ -265,6 +312,9 @@ export class ReplicationStream implements AsyncDisposable {
         database,
         timeline,
         sameTimelineAsBefore,
+        confirmed: this.#progress.confirmed,
+        wasElsewhere,
+        lost: lost.signal,
         graphCount,
         serverVersion,
       };
@@ -291,14 +341,18 @@ export class ReplicationStream implements AsyncDisposable {
     this.#hasOtherHistory = true;
   }
 
-  async #startSession(source: Source, signal: AbortSignal): Promise<ReplicationSession> {
+  async #startSession(source: Source, signal: AbortSignal): Promise<Started> {
     using _ = endOnAbort(source.sql, signal);
     const { slot } = this.#settings;
     let hasWaited = false;
-    const onWait = (user: string) => {
-      this.#enter("waiting for slot", `${user} streams from slot ${slot}`);
-      if (!hasWaited) this.#log.info(`Slot ${slot} is in use by ${user}; waiting for it`);
+    let wasElsewhere = false;
+    const onWait = (user: SlotUser) => {
+      this.#enter("waiting for slot", `${user.description} streams from slot ${slot}`);
+      if (!hasWaited) {
+        this.#log.info(`Slot ${slot} is in use by ${user.description}; this router stands by for it`);
+      }
       hasWaited = true;
+      wasElsewhere ||= user.pid !== this.#ownProcess;
     };
     const { count, confirmed } = this.#silences;
     const timings = livenessTimings(
@@ -309,10 +363,12 @@ export class ReplicationStream implements AsyncDisposable {
       await waitForSlot(source.sql, slot, onWait, signal);
       // Only now: whoever had the slot may have confirmed more.
       const { confirmedFlushLsn = 0n } = await readSlot(source.sql, slot) ?? {};
+      wasElsewhere ||= confirmedFlushLsn > this.#progress.confirmed;
       this.#progress.resumeAt(confirmedFlushLsn);
+      const askedAt = thisMoment();
       try {
         const onTick = (liveness: Liveness) => this.#tick(liveness);
-        return await ReplicationSession.start(
+        const session = await ReplicationSession.start(
           source.connection,
           this.#settings,
           this.#progress,
@@ -320,6 +376,8 @@ export class ReplicationStream implements AsyncDisposable {
           onTick,
           signal,
         );
+        if (hasWaited) this.#log.info(`Slot ${slot} is free; this router takes over`);
+        return { session, askedAt, wasElsewhere };
       } catch (error) {
         if (sqlState(error) !== "55006") throw error; // object_in_use: somebody was faster
         await delay(250, undefined, { signal });
@@ -331,34 +389,69 @@ export class ReplicationStream implements AsyncDisposable {
     const isWell = liveness === "alive" || liveness === "not reading";
     this.#metrics.streaming.set(isWell ? 1 : 0);
     if (isWell) this.#outage.isOver();
-    if (this.#streaming) void this.#measureLag(this.#streaming);
-  }
-
-  /** Keepalives tell only how far the server has read its WAL, not how far it has written it. */
-  async #measureLag(streaming: Streaming): Promise<void> {
-    if (streaming.isMeasuring) return;
-    streaming.isMeasuring = true;
-    try {
-      const end = await readWalEnd(streaming.source.sql);
-      if (streaming === this.#streaming) this.#progress.written(end);
-    } catch (error) {
-      if (streaming === this.#streaming) {
-        this.#log.debug("Cannot measure the lag", { error });
-        if (sqlState(error) === CANNOT_CONNECT_NOW) await this.#letGo(streaming, error);
-      }
+    this.#noteHold();
+    const streaming = this.#streaming;
+    if (!streaming || streaming.lost.signal.aborted) return;
+    void this.#watchSlot(streaming);
+    // A reader who is held up by a sink, which is held up by this doubt, would never hear that the server is gone.
+    const { session: { silence }, lease } = streaming;
+    if (liveness === "not reading" && !lease.isHeld && silence > LONGEST_DOUBT) {
+      const server = formatAddress(streaming.source.connection.address);
+      void this.#letGo(
+        streaming,
+        new Error(`Cannot hear from ${server}: whose the slot is, it does not say`),
+      );
     }
-    this.#metrics.lagBytes.set(this.lagBytes);
-    streaming.isMeasuring = false;
   }
 
   /**
-   * A server that stops ends all other sessions, and then waits until what it has sent is confirmed. That may be never,
-   * if a sink takes nothing; so the connection is closed, and its reader finds it lost when he reads on.
+   * Asks whose the slot is, since nothing is heard while nobody reads; and how far the server has written its WAL, since
+   * keepalives tell only how far it has read it.
    */
-  async #letGo({ session }: Streaming, error: unknown): Promise<void> {
+  async #watchSlot(streaming: Streaming): Promise<void> {
+    if (streaming.isWatching) return;
+    streaming.isWatching = true;
+    const { source: { sql, connection }, lease } = streaming;
+    const { slot: name } = this.#settings;
+    const askedAt = thisMoment();
+    try {
+      const state = await readSlotState(sql, name);
+      if (state && streaming === this.#streaming) {
+        this.#progress.written(state.walEnd);
+        if (state.slot?.activePid === connection.processId) lease.renew(askedAt);
+        else {await this.#letGo(
+            streaming,
+            new Error(`Cannot read on: slot ${name} is not this router's any more`),
+          );}
+      }
+    } catch (error) {
+      if (streaming === this.#streaming) {
+        this.#log.debug("Cannot look at the slot", { error });
+        // A server that stops ends all other sessions, and then waits until what it has sent is confirmed. That may be
+        // never, if a sink takes nothing.
+        if (sqlState(error) === CANNOT_CONNECT_NOW) await this.#letGo(streaming, error);
+      }
+    }
+    this.#noteHold();
+    this.#metrics.lagBytes.set(this.lagBytes);
+    streaming.isWatching = false;
+  }
+
+  /** Closes the connection; its reader finds it lost when he reads on. */
+  async #letGo({ session, lost }: Streaming, error: unknown): Promise<void> {
+    if (lost.signal.aborted) return;
     this.#enter("interrupted", error);
     this.#metrics.streaming.set(0);
+    lost.abort(error);
+    this.#noteHold();
     await session.abandon();
+  }
+
+  #noteHold(): void {
+    const isHeld = this.holdsSlot;
+    if (isHeld === this.#wasHeld) return;
+    this.#wasHeld = isHeld;
+    this.onHoldChange();
   }
 
   /** Lets go of a connection that has failed, if there is one. */
@@ -368,7 +461,8 @@ export class ReplicationStream implements AsyncDisposable {
     this.#streaming = undefined;
     this.#metrics.streaming.set(0);
     if (!this.#closing.signal.aborted) this.#metrics.reconnects.inc();
-    streaming.stopWatching.abort();
+    streaming.lost.abort();
+    this.#noteHold();
     await streaming.session.abandon();
     await streaming.source[Symbol.asyncDispose]();
   }
@@ -397,4 +491,8 @@ export class ReplicationStream implements AsyncDisposable {
     this.#warned.add(problem);
     this.#log.warn(`${problem}. ${remedy}`);
   }
+}
+
+function isHeld({ lost, lease }: Streaming): boolean {
+  return !lost.signal.aborted && lease.isHeld;
 }

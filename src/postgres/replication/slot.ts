@@ -4,6 +4,12 @@ import { type Lsn, parseLsn } from "../lsn.ts";
 import { sqlState } from "../connection/sql_state.ts";
 import type { Sql } from "../connection/sql.ts";
 
+/** Between two looks at a slot that somebody else has, in milliseconds: a router that takes over comes so late at most. */
+const LONGEST_WAIT = 1_000;
+
+/** What a look may take. */
+const ANSWER_TIMEOUT = 10_000;
+
 /** A replication slot as `pg_replication_slots` shows it. */
 export interface Slot {
   readonly name: string;
@@ -19,8 +25,18 @@ export interface Slot {
   readonly walStatus?: string;
   /** Why it can never be used again, once that is so. */
   readonly invalidationReason?: string;
+  /** Bytes of WAL that may still be written before it is in danger of being lost, where there is a limit. */
+  readonly safeWalSize?: number;
   /** Whether it is kept on standbys; undefined before PostgreSQL 17. */
   readonly failover?: boolean;
+}
+
+/** How far the server is, and how the slot stands, at one moment. */
+export interface SlotState {
+  /** How far the server has written its WAL. */
+  readonly walEnd: Lsn;
+  /** Undefined if there is none. */
+  readonly slot: Slot | undefined;
 }
 
 /** Undefined if there is no such slot. */
@@ -28,8 +44,18 @@ export async function readSlot(sql: Sql, name: string): Promise<Slot | undefined
   // As JSON, because columns differ by version: invalidation_reason and failover came with 17, conflicting with 16.
   const [row] = await sql<{ slot: SlotRow }[]>`
     SELECT to_jsonb(s) AS slot FROM pg_replication_slots s WHERE slot_name = ${name}`;
-  if (!row) return undefined;
-  const { slot } = row;
+  return row && slotOf(name, row.slot);
+}
+
+/** Undefined if the server has no answer. */
+export async function readSlotState(sql: Sql, name: string): Promise<SlotState | undefined> {
+  const [row] = await sql<{ lsn: string | null; slot: SlotRow | null }[]>`
+    SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn,
+      (SELECT to_jsonb(s) FROM pg_replication_slots s WHERE slot_name = ${name}) AS slot`;
+  return row && { walEnd: parseLsn(row.lsn ?? "0/0"), slot: row.slot ? slotOf(name, row.slot) : undefined };
+}
+
+function slotOf(name: string, slot: SlotRow): Slot {
   const invalidationReason = slot.invalidation_reason ??
     (slot.wal_status === "lost" ? "wal_removed" : slot.conflicting ? "conflict with recovery" : null);
   return {
@@ -41,6 +67,7 @@ export async function readSlot(sql: Sql, name: string): Promise<Slot | undefined
     ...(slot.restart_lsn === null ? {} : { restartLsn: parseLsn(slot.restart_lsn) }),
     ...(slot.wal_status === null ? {} : { walStatus: slot.wal_status }),
     ...(invalidationReason === null ? {} : { invalidationReason }),
+    ...(slot.safe_wal_size === null ? {} : { safeWalSize: slot.safe_wal_size }),
     ...(slot.failover === undefined ? {} : { failover: slot.failover }),
   };
 }
@@ -82,25 +109,44 @@ export async function createSlot(
 
 /**
  * Resolves when nobody streams from the slot; `START_REPLICATION` may still lose a race for it. Calls `onWait` once, and
- * only if the slot is not free soon, as it is when the server has yet to see that an earlier connection is gone. Looks
- * more and more rarely, at most every 5 s.
+ * only if the slot is not free soon, as it is when the server has yet to see that an earlier connection is gone. A server
+ * that does not answer is waited for no longer than 10 s: then it throws.
  */
 export async function waitForSlot(
   sql: Sql,
   name: string,
-  onWait: (user: string) => void,
+  onWait: (user: SlotUser) => void,
   signal: AbortSignal,
 ): Promise<void> {
   for (let look = 0;; look++) {
-    const user = await readSlotUser(sql, name);
+    const user = await answered(readSlotUser(sql, name), `who streams from slot ${name}`);
     if (user === undefined) return;
     if (look === 1) onWait(user);
-    await delay(Math.min(250 * 1.5 ** look, 5_000), undefined, { signal });
+    await delay(Math.min(250 * 1.5 ** look, LONGEST_WAIT), undefined, { signal });
   }
 }
 
-/** Who streams from the slot, for people: `process 4711 ("twinrouter" from 10.0.0.7)`. */
-export async function readSlotUser(sql: Sql, name: string): Promise<string | undefined> {
+/** On a connection to a host that is gone a query may wait for ever. */
+async function answered<Answer>(query: Promise<Answer>, question: string): Promise<Answer> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`Cannot ask ${question}: no answer`)), ANSWER_TIMEOUT);
+  try {
+    return await Promise.race([query, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    query.catch(() => {});
+  }
+}
+
+/** Who streams from a slot. */
+export interface SlotUser {
+  /** The server's process that serves it. */
+  readonly pid: number;
+  /** For people: `process 4711 ("twinrouter" from 10.0.0.7)`. */
+  readonly description: string;
+}
+
+export async function readSlotUser(sql: Sql, name: string): Promise<SlotUser | undefined> {
   const [row] = await sql<{ pid: number; application: string | null; address: string | null }[]>`
     SELECT s.active_pid AS pid, r.application_name AS application, host(r.client_addr) AS address
     FROM pg_replication_slots s
@@ -111,7 +157,8 @@ export async function readSlotUser(sql: Sql, name: string): Promise<string | und
   const details = [row.application && `"${row.application}"`, row.address && `from ${row.address}`].filter(
     Boolean,
   );
-  return `process ${row.pid}${details.length > 0 ? ` (${details.join(" ")})` : ""}`;
+  const description = `process ${row.pid}${details.length > 0 ? ` (${details.join(" ")})` : ""}`;
+  return { pid: row.pid, description };
 }
 
 interface SlotRow {
@@ -121,6 +168,7 @@ interface SlotRow {
   confirmed_flush_lsn: string | null;
   restart_lsn: string | null;
   wal_status: string | null;
+  safe_wal_size: number | null;
   conflicting?: boolean | null;
   invalidation_reason?: string | null;
   failover?: boolean;

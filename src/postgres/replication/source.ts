@@ -86,7 +86,7 @@ export async function openSource(
   if (identity.systemIdentifier !== server.systemIdentifier) {
     throw new Error(`Cannot use ${formatAddress(address)}: two connections to it end at different servers`);
   }
-  const walSenderTimeout = await readWalSenderTimeout(connection, signal);
+  const walSenderTimeout = await limitWalSenderTimeout(connection, settings.walSenderTimeout, signal);
   const owned = resources.move();
   return {
     connection,
@@ -159,8 +159,8 @@ export async function checkSource(
     findings.push({
       severity: "transient",
       about: "slot",
-      problem: `Cannot stream from slot ${settings.slot}: ${user} does`,
-      remedy: "A router that is started now waits until it is free.",
+      problem: `Cannot stream from slot ${settings.slot}: ${user.description} does`,
+      remedy: "A router that is started now stands by until it is free.",
     });
   }
   const scope = publicationScope(settings, facts.role, facts.server.version, facts.catalog);
@@ -225,16 +225,19 @@ async function identifySystem(
   return { systemIdentifier: systemid, timeline: Number(timeline), walEnd: parseLsn(xlogpos) };
 }
 
-/** How far the server has written its WAL. */
-export async function readWalEnd(sql: Sql): Promise<Lsn> {
-  const [row] = await sql<{ lsn: string | null }[]>`
-    SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn`;
-  return parseLsn(row?.lsn ?? "0/0");
-}
-
-/** As it is for this session: a role or a database may have one of its own. */
-async function readWalSenderTimeout(connection: Connection, signal: AbortSignal): Promise<number> {
+/**
+ * Sees to it that the server waits for a silent router no longer than `most`, and returns for how long it does; less, or
+ * with 0 for ever, is left as it is for this session.
+ */
+async function limitWalSenderTimeout(
+  connection: Connection,
+  most: number | undefined,
+  signal: AbortSignal,
+): Promise<number> {
   const sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
   const [row] = await connection.query(sql, signal);
-  return Number(row?.setting ?? 60_000);
+  const usual = Number(row?.setting ?? 60_000);
+  if (most === undefined || (usual > 0 && usual <= most)) return usual;
+  await connection.query(`SET wal_sender_timeout = ${most}`, signal);
+  return most;
 }

@@ -15,6 +15,12 @@ export interface Connected {
    * nor tell what has come already.
    */
   readonly sameTimelineAsBefore: boolean;
+  /** What the slot has confirmed: whoever has settled it, everything before needs nobody any more. */
+  readonly confirmed: Lsn;
+  /** Somebody else has streamed from the slot since this stream last did, or may have. */
+  readonly wasElsewhere: boolean;
+  /** Aborts once it is known that no more comes of this connection, whether or not anybody reads. */
+  readonly lost: AbortSignal;
   /** How many of the graphs that are followed there were when it was made. */
   readonly graphCount: number;
   /** As `server_version_num`. */

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { Delivery } from "../support/delivery.ts";
+import { turn } from "../support/fake_clock.ts";
+import { Hold, ScriptedSink } from "../support/scripted_sink.ts";
+
+Deno.test("nothing is sent, nor tried again, while it may not be; the sink is connected all the same", async () => {
+  const sink = new ScriptedSink();
+  const hold = new Hold();
+  sink.deliveries.push(hold.delivery());
+  let mayDeliver = true;
+  await using delivery = new Delivery([sink], { mayDeliver: () => mayDeliver });
+  const { dispatcher } = delivery;
+  await delivery.start();
+  await delivery.send("a", "b");
+  mayDeliver = false;
+  await delivery.send("c");
+  hold.release();
+  await delivery.clock.advance(60_000);
+  assert.deepEqual(sink.takenIds, ["a-1", "b-2"]);
+  assert.equal(dispatcher.states()[0]?.state, "connected");
+  mayDeliver = true;
+  dispatcher.reconsider();
+  await turn();
+  assert.deepEqual(sink.takenIds, ["a-1", "b-2", "c-3"]);
+});
+
+Deno.test("a stop does not wait for what may not be sent", async () => {
+  const sink = new ScriptedSink();
+  await using delivery = new Delivery([sink], { mayDeliver: () => false });
+  await delivery.start();
+  await delivery.send("a");
+  await delivery.dispatcher.drain(new AbortController().signal);
+  assert.deepEqual(sink.takenIds, []);
+});
+
+Deno.test("what somebody else has settled is left out and counts as settled, and the rest of a key goes in order", async () => {
+  const sink = new ScriptedSink();
+  let mayDeliver = false;
+  await using delivery = new Delivery([sink], { mayDeliver: () => mayDeliver });
+  const { dispatcher } = delivery;
+  await delivery.start();
+  await delivery.send("a", "b", "a", "a");
+  dispatcher.settle(5n);
+  await delivery.send("a");
+  dispatcher.settle(6n);
+  mayDeliver = true;
+  dispatcher.leaveOutBefore(4n);
+  await turn();
+  assert.deepEqual(sink.takenIds, ["a-4", "a-5"]);
+  assert.equal(dispatcher.confirmable, 6n);
+  assert.deepEqual(dispatcher.states().map(({ queuedEvents }) => queuedEvents), [0]);
+  dispatcher.forgetMarks();
+  await delivery.send("c");
+  assert.deepEqual(sink.takenIds, ["a-4", "a-5", "c-6"]);
+});
