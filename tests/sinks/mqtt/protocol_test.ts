@@ -380,3 +380,32 @@ Deno.test("mqtt cuts off at an abort what is half on its way", async () => {
   }
   assert(arrived < size / 2, `${arrived} bytes arrived`);
 });
+
+Deno.test("mqtt leaves room in the broker's receive maximum for what it left unfinished, and for its status", async () => {
+  await using far = connected({ qos: 2 });
+  far.broker.connack = { properties: { receiveMaximum: 10 } };
+  far.broker.respond = () => "none";
+  const stop = new AbortController();
+  const delivery = deliver(far.sink, cloudEvents(4), stop.signal);
+  await far.broker.received(4);
+  stop.abort();
+  await delivery;
+  const gate = Promise.withResolvers<void>();
+  far.broker.gate = gate.promise;
+  far.broker.respond = () => 0;
+  const others = deliver(far.sink, cloudEvents(20, 20, 100)); // the four are still to come
+  await far.broker.received(4 + 6);
+  assert.equal(far.broker.publishes.length, 4 + 6);
+  gate.resolve();
+  assert.deepEqual(await others, []);
+
+  await using telling = connected({ statusTopic: "router/status" });
+  telling.broker.connack = { properties: { receiveMaximum: 10 } };
+  telling.broker.respond = ({ topic }) => topic === "twins" ? "none" : 0;
+  const end = new AbortController();
+  const told = deliver(telling.sink, cloudEvents(20), end.signal);
+  await telling.broker.received(10);
+  end.abort();
+  await told;
+  assert.equal(telling.broker.publishes.filter(({ topic }) => topic === "twins").length, 9);
+});
