@@ -16,8 +16,9 @@ import type { EventFilter } from "./src/route/event_filter.ts";
 import { Filter } from "./src/route/filter/filter.ts";
 import { FilterError } from "./src/route/filter/filter_error.ts";
 import { openStore } from "./src/open_store.ts";
+import { ReloadOccasions } from "./src/reload_occasions.ts";
 import { requestSnapshot } from "./src/request_snapshot.ts";
-import { setUp } from "./src/setup.ts";
+import { type Setup, setUp } from "./src/setup.ts";
 import { stopSignal } from "./src/stop_signal.ts";
 import { unroutedSinks } from "./src/unrouted_sinks.ts";
 import { type DeadLetterOrder, workDeadLetters } from "./src/work_dead_letters.ts";
@@ -92,7 +93,11 @@ class UsageError extends Error {
 
 /** What each command does; resolves to the exit code. */
 const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) => Promise<number>>> = {
-  run: (options, signal) => route(configurationFile(options), signal),
+  async run(options, signal) {
+    const file = configurationFile(options);
+    using occasions = new ReloadOccasions(file);
+    return await route(file, signal, { occasions });
+  },
 
   async check(options, signal) {
     const configuration = readConfiguration(configurationFile(options));
@@ -146,20 +151,39 @@ const COMMANDS: Readonly<Record<string, (options: Options, signal: AbortSignal) 
       signal,
       ...(forMs !== undefined && { forMs }),
       ...(seed !== undefined && { seed }),
-      runRouter: async (file, stop) => void await route(file, stop, "warn"),
+      runRouter: async (file, stop) => void await route(file, stop, { level: "warn" }),
     });
     return 0;
   },
 };
 
-async function route(file: string, signal: AbortSignal, level?: "warn"): Promise<number> {
-  const configuration = readConfiguration(file);
-  await using _logging = configureLogging({ secrets: configuration.secrets, ...(level && { level }) });
-  const setup = await setUp(configuration, sinkKinds, Deno.env.toObject());
-  for (const sink of unroutedSinks(setup)) {
-    logOf("setup").warn("Sink gets no events: no route leads to it", { sink });
-  }
-  await runRouter(setup, signal);
+async function route(
+  file: string,
+  signal: AbortSignal,
+  { level, occasions }: { readonly level?: "warn"; readonly occasions?: ReloadOccasions },
+): Promise<number> {
+  let configuration = readConfiguration(file);
+  await using logging = configureLogging({ secrets: configuration.secrets, ...(level && { level }) });
+  const make = async (): Promise<Setup> => {
+    for (const secret of configuration.secrets) logging.redaction.add(secret);
+    const setup = await setUp(configuration, sinkKinds, Deno.env.toObject());
+    for (const sink of unroutedSinks(setup)) {
+      logOf("setup").warn("Sink gets no events: no route leads to it", { sink });
+    }
+    occasions?.watchFile(configuration.watch);
+    return setup;
+  };
+  await runRouter(
+    await make(),
+    signal,
+    occasions && {
+      occasions: (signal) => occasions.until(signal),
+      async read() {
+        configuration = readConfiguration(file);
+        return await make();
+      },
+    },
+  );
   return 0;
 }
 

@@ -44,6 +44,7 @@ const configuration: Configuration = {
   maxBatchSize: 50,
   source,
   http: false,
+  watch: false,
   shutdownTimeout: 10_000,
   store: "postgres",
   deadLetterFile: "/dev/null",

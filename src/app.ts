@@ -1,4 +1,5 @@
 import manifest from "../deno.json" with { type: "json" };
+import { BetweenTransactions } from "./between_transactions.ts";
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import { Dispatcher } from "./deliver/dispatcher.ts";
 import { StoreRefusal } from "./deliver/store/delivery_store.ts";
@@ -6,22 +7,24 @@ import { EventFactory } from "./event/event_factory.ts";
 import { defaultEventSource } from "./event/event_source.ts";
 import { logOf } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
-import { NotificationListener } from "./postgres/notification_listener.ts";
+import { Redaction } from "./observe/redaction.ts";
 import { openStore } from "./open_store.ts";
 import { replicatedRows } from "./postgres/replicated_rows.ts";
 import { ReplicationStream } from "./postgres/replication/replication_stream.ts";
 import type { Replicated } from "./postgres/row_change.ts";
 import type { Connected } from "./postgres/replication/stream_chunk.ts";
-import { type RoutedEvent, Router } from "./route/router.ts";
+import { Reloading, type Reloads } from "./reloading.ts";
+import type { RoutedEvent } from "./route/router.ts";
 import { SnapshotRestrictions } from "./route/snapshot_restrictions.ts";
+import { Routing } from "./routing.ts";
 import { serveHealth } from "./serve_health.ts";
 import type { Setup } from "./setup.ts";
-import { Models } from "./twin/models.ts";
+import { TelemetryEar } from "./telemetry_ear.ts";
+import type { Models } from "./twin/models.ts";
 import { NotifiedTelemetry } from "./twin/notified_telemetry.ts";
 import { readModels } from "./twin/read_models.ts";
 import { ReplayGuard } from "./twin/replay_guard.ts";
 import { Snapshots } from "./twin/snapshots.ts";
-import { TELEMETRY } from "./twin/telemetry_payload.ts";
 import type { SnapshotMark, TwinItem } from "./twin/twin_change.ts";
 import { TwinChanges } from "./twin/twin_changes.ts";
 
@@ -35,10 +38,10 @@ import { TwinChanges } from "./twin/twin_changes.ts";
  *
  * Each stage is an async iterator over arrays, one for each read of the socket. Nothing runs ahead: when a sink's queue
  * is full, `room` waits, nobody reads, and PostgreSQL keeps the rest. Nothing is delivered while another router may have
- * the slot. Resolves when `signal` has aborted and what was
+ * the slot. Another configuration takes over between two transactions. Resolves when `signal` has aborted and what was
  * under way has been delivered, or `shutdownTimeout` is over.
  */
-export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void> {
+export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Reloads): Promise<void> {
   const { configuration, replication, sinks } = setup;
   const log = logOf("router");
   const metrics = new Metrics();
@@ -67,26 +70,43 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   });
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
   stream.onHoldChange = () => dispatcher.reconsider();
-  const listener = listensFor(setup, metrics);
-  await using _http = serveHealth(setup, stream, snapshots, dispatcher, listener, metrics);
+  const routing = new Routing(setup.routes);
+  const telemetry = new NotifiedTelemetry({
+    metrics,
+    ...(replication.graphs && { graphs: replication.graphs }),
+  });
+  await using ear = new TelemetryEar(replication.connection, metrics, (notification) => {
+    if (!stream.holdsSlot) return; // another router may be hearing it
+    const events: RoutedEvent[] = [];
+    const item = telemetry.read(notification);
+    if (item) routing.route(item, events);
+    for (const { event, targets } of events) dispatcher.offer(event, targets);
+  });
+  const onRoutes = () => ear.listen(routing.wantsTelemetry && routing.isReady);
+  const redaction = new Redaction(configuration.secrets);
+  await using _http = serveHealth(setup, redaction, stream, snapshots, dispatcher, ear, metrics);
   dispatcher.start();
   log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
 
   const rows = replicatedRows(stream, signal);
   const changes = toTwins(rows, stream, replication.graphs, metrics);
-  const telemetry = new NotifiedTelemetry({
+  const between = new BetweenTransactions();
+  const begin = (connected: Connected) => {
+    routing.begin(eventFactory(setup, connected, routing.models));
+    onRoutes();
+  };
+  const events = toEvents(snapshots.into(changes), routing, stream, restrictions, between, begin, signal);
+  const reloading = new Reloading(setup, {
+    dispatcher,
+    routing,
+    restrictions,
+    between,
+    redaction,
     metrics,
-    ...(replication.graphs && { graphs: replication.graphs }),
+    onRoutes,
   });
-  const hear = (router: Router) =>
-    listener?.start((notification) => {
-      if (!stream.holdsSlot) return; // another router may be hearing it
-      const events: RoutedEvent[] = [];
-      const item = telemetry.read(notification);
-      if (item) router.route(item, events);
-      for (const { event, targets } of events) dispatcher.offer(event, targets);
-    });
-  const events = toEvents(snapshots.into(changes), setup, stream, restrictions, hear, signal);
+  const end = new AbortController();
+  const following = reloads && reloading.follow(reloads, AbortSignal.any([signal, end.signal]));
   let connection = signal;
   try {
     for await (const items of events) {
@@ -115,19 +135,15 @@ export async function runRouter(setup: Setup, signal: AbortSignal): Promise<void
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    await listener?.[Symbol.asyncDispose]();
-    await dispatcher.drain(AbortSignal.timeout(configuration.shutdownTimeout));
+    end.abort();
+    await ear[Symbol.asyncDispose]();
+    await dispatcher.drain(AbortSignal.timeout(reloading.shutdownTimeout));
+    await following;
     const left = Object.fromEntries(
       dispatcher.states().map(({ name, queuedEvents }) => [name, queuedEvents]),
     );
     log.info("Delivery has ended; what is left comes again at the next start", { left });
   }
-}
-
-/** What hears telemetry that is said by NOTIFY, if some route wants any. */
-function listensFor({ routes, replication }: Setup, metrics: Metrics): NotificationListener | undefined {
-  if (!routes.some(({ format }) => format === "Telemetry")) return undefined;
-  return new NotificationListener(replication.connection, TELEMETRY, { metrics, log: logOf("telemetry") });
 }
 
 /** Rows → changes of twins, relationships and models, each of them once however often the server sends it. */
@@ -158,50 +174,72 @@ async function* toTwins(
 /** How long reading the models may take before the connection counts as lost. */
 const MODELS_TIMEOUT = 60_000;
 
+type Routed = RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected;
+
 /**
- * Changes → events, with the sinks that get each; each as the models are known where it stands. `onRouter` is called
- * once, as soon as it is known of which database they are.
+ * Changes → events, with the sinks that get each; each by the routes in force, and as the models are known, where it
+ * stands. `begin` is called once, as soon as it is known of which database they are.
  */
 async function* toEvents(
   batches: AsyncIterable<readonly (Exclude<TwinItem, SnapshotMark> | Connected)[]>,
-  setup: Setup,
+  routing: Routing,
   stream: ReplicationStream,
   restrictions: SnapshotRestrictions,
-  onRouter: (router: Router) => void,
+  between: BetweenTransactions,
+  begin: (connected: Connected) => void,
   signal: AbortSignal,
-): AsyncGenerator<readonly (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[]> {
-  const models = new Models();
-  let needsModels = setup.routes.some(({ format, filter }) =>
-    format === "DataHistory" || filter?.asksForModels
-  );
-  let router: Router | undefined;
+): AsyncGenerator<readonly Routed[]> {
+  let isInTransaction = false;
   for await (const changes of batches) {
-    const items: (RoutedEvent | Extract<TwinItem, { kind: "settle" }> | Connected)[] = [];
+    between.left();
+    let items: Routed[] = [];
     for (const change of changes) {
-      if (change.kind === "change" || change.kind === "gap" || change.kind === "telemetry") {
-        const restriction = change.kind === "change" && change.snapshot
-          ? restrictions.of(change.snapshot)
-          : undefined;
-        if (restriction?.filter?.asksForModels && !needsModels) {
-          needsModels = true;
-          await readAllModels(models, stream, signal);
+      switch (change.kind) {
+        case "change":
+        case "gap":
+        case "telemetry": {
+          isInTransaction = true;
+          const restriction = change.kind === "change" && change.snapshot
+            ? restrictions.of(change.snapshot)
+            : undefined;
+          if (restriction?.filter?.asksForModels) routing.wantModels();
+          if (routing.lacksModels) await readAllModels(routing, stream, signal);
+          if (routing.wantsModels && change.kind !== "telemetry") routing.models.follow(change);
+          routing.route(change, items, restriction);
+          break;
         }
-        if (needsModels && change.kind !== "telemetry") models.follow(change);
-        router?.route(change, items, restriction);
-        continue;
+        case "settle":
+          isInTransaction = false;
+          items.push(change);
+          if (!between.isWanted) break;
+          yield items; // once that is back, they are all queued
+          items = [];
+          between.reached();
+          between.left();
+          break;
+        case "connected":
+          items.push(change);
+          if (!routing.isReady) begin(change);
+          if (routing.wantsModels) await readAllModels(routing, stream, signal);
+          break;
+        default:
+          change satisfies never;
       }
-      items.push(change);
-      if (change.kind !== "connected") continue;
-      if (!router) onRouter(router = new Router(setup.routes, eventFactory(setup, change, models), models));
-      if (needsModels) await readAllModels(models, stream, signal);
     }
     yield items;
+    if (!isInTransaction) between.reached();
   }
 }
 
-async function readAllModels(models: Models, stream: ReplicationStream, signal: AbortSignal): Promise<void> {
+async function readAllModels(
+  routing: Routing,
+  stream: ReplicationStream,
+  signal: AbortSignal,
+): Promise<void> {
+  routing.knowModels(); // where that fails, the next connection tells them
   try {
-    await readModels(models, stream, AbortSignal.any([signal, AbortSignal.timeout(MODELS_TIMEOUT)]));
+    const timeout = AbortSignal.timeout(MODELS_TIMEOUT);
+    await readModels(routing.models, stream, AbortSignal.any([signal, timeout]));
   } catch (error) {
     stream.beginAgain(error);
   }

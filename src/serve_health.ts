@@ -4,40 +4,38 @@ import type { SinkState } from "./deliver/sink_settings.ts";
 import { Health, type PartState } from "./observe/health.ts";
 import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
 import type { Metrics } from "./observe/metrics.ts";
-import { Redaction } from "./observe/redaction.ts";
-import type { NotificationListener } from "./postgres/notification_listener.ts";
+import type { Redaction } from "./observe/redaction.ts";
 import type { ReplicationStream } from "./postgres/replication/replication_stream.ts";
 import type { Setup } from "./setup.ts";
+import type { TelemetryEar } from "./telemetry_ear.ts";
 import type { Snapshots } from "./twin/snapshots.ts";
 
 /** Says by HTTP how each part of a router is, if that is wanted. */
 export function serveHealth(
   { configuration }: Setup,
+  redaction: Redaction,
   stream: ReplicationStream,
   snapshots: Snapshots,
   dispatcher: Dispatcher,
-  listener: NotificationListener | undefined,
+  ear: TelemetryEar,
   metrics: Metrics,
 ): HttpServer | undefined {
   if (!configuration.http) return undefined;
-  const sinks = dispatcher.states().map((state, index) => () =>
-    sinkPart(dispatcher.states()[index] ?? state)
-  );
   const parts = [
     () => stream.health(),
     () => snapshots.health(),
-    ...sinks,
+    () => dispatcher.states().map(sinkPart),
     () => deadLetterPart(dispatcher.deadLetterState),
+    () => ear.health(),
   ];
-  if (listener) parts.push(() => listener.health());
-  const health = new Health(parts, new Redaction(configuration.secrets));
+  const health = new Health(parts, redaction);
   return startHttpServer({ ...configuration.http, health, metrics });
 }
 
 function sinkPart({ name, kind, state, since, lastError, queuedEvents, queuedBytes }: SinkState): PartState {
   return {
     name: `sink.${name}`,
-    ready: state === "connected",
+    ready: state === "connected" || state === "leaving",
     state,
     since,
     ...(lastError !== undefined && { detail: lastError }),

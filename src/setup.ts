@@ -46,7 +46,10 @@ export async function setUp(
     const settings = await makeSink(sink, configuration, kinds, problems);
     if (settings) sinks.push(settings);
   }
-  if (problems.length > 0 || !connection) throw new ConfigurationError(problems);
+  if (problems.length > 0 || !connection) {
+    for (const { sink } of sinks) await sink[Symbol.asyncDispose]();
+    throw new ConfigurationError(problems);
+  }
   const { slot, publication, graphs, walSenderTimeout, failover, snapshot } = configuration.source;
   return {
     configuration,
@@ -121,6 +124,7 @@ async function makeSink(
       name,
       kind,
       sink,
+      options,
       retry,
       queue,
       maxBatchSize: maxBatchSize ?? sink.batch?.maxEvents ?? configuration.maxBatchSize,

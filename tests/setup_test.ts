@@ -4,7 +4,8 @@ import { ConfigurationError } from "../src/config/problem.ts";
 import { CesqlFilter } from "../src/route/cesql/cesql_filter.ts";
 import { Filter } from "../src/route/filter/filter.ts";
 import { setUp } from "../src/setup.ts";
-import { loadConfig } from "./support/load_text.ts";
+import { loadConfig, loadText } from "./support/load_text.ts";
+import { inRepository } from "./support/repository.ts";
 
 const source = "source: { connectionString: 'postgres://router@db.example/twins' }\n";
 
@@ -89,4 +90,12 @@ eventRoutes:
 Deno.test("a sink's type mappings count where the file names no routes", async () => {
   const { routes } = await setUpWith("eventSinks: { console: [{ name: Adt, typeMappings: adt }] }\n");
   assert.deepEqual(routes.map(({ dialect }) => dialect?.shape), ["adt"]);
+});
+
+Deno.test("a sink's options are plain data, by which a reload can tell whether they are the same", () => {
+  const text = Deno.readTextFileSync(inRepository("deploy/events.example.yaml"));
+  const names = [...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name = ""]) => [name, "postgres://db/twins"]);
+  const { sinks } = loadText(text, { environment: Object.fromEntries(names) });
+  assert(sinks.length > 4);
+  for (const { options } of sinks) assert.deepEqual(JSON.parse(JSON.stringify(options)), options);
 });

@@ -15,6 +15,8 @@ export interface Configuration {
   readonly source: SourceConfiguration;
   /** `false` where nothing is to be served. */
   readonly http: false | { readonly host: string; readonly port: number };
+  /** Whether the router is to look out for changes of the file. */
+  readonly watch: boolean;
   readonly shutdownTimeout: number;
   /** Where the router keeps its state; the path is absolute. */
   readonly store: "postgres" | { readonly sqlite: string };

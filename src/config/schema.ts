@@ -227,6 +227,9 @@ function makeSchema(kinds: SinkKinds) {
       maxEvents: queueKeys.maxEvents.prefault(10_000),
       maxBytes: queueKeys.maxBytes.prefault("64MiB"),
     }).describe("How much waits in memory for each sink").prefault({}),
+    watch: flag().describe("Reload the configuration when its file has changed, as SIGHUP does").prefault(
+      false,
+    ),
     shutdownTimeout: duration().describe("How long a stop waits for what is in flight").prefault("10s"),
     store: z.union([choice(["postgres"]), z.strictObject({ sqlite: path().describe("File of the store") })], {
       error: "expected postgres, or sqlite with a path",

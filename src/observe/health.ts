@@ -16,8 +16,8 @@ export interface PartState {
   readonly facts?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/** Tells a part's present state, at once and without waiting for anything. */
-export type Part = () => PartState;
+/** Tells the present state of a part, or of several that come and go, at once and without waiting for anything. */
+export type Part = () => PartState | readonly PartState[];
 
 /** What `/readyz` says. */
 export interface HealthReport {
@@ -47,18 +47,18 @@ export class Health {
 
   /** The states at this moment. */
   report(): HealthReport {
-    const parts = [...this.#parts].map((part) => this.#ask(part));
+    const parts = [...this.#parts].flatMap((part) => this.#ask(part));
     return { ready: parts.length > 0 && parts.every(({ ready }) => ready), parts };
   }
 
   /** A part that cannot even tell its state must not make the whole report fail. */
-  #ask(part: Part): ReportedPart {
+  #ask(part: Part): readonly ReportedPart[] {
     try {
-      return this.#reported(part());
+      return [part()].flat().map((state) => this.#reported(state));
     } catch (error) {
       const detail = messageOf(error);
       const name = part.name || "unknown";
-      return this.#reported({ name, ready: false, state: "unknown", since: Date.now(), detail });
+      return [this.#reported({ name, ready: false, state: "unknown", since: Date.now(), detail })];
     }
   }
 

@@ -127,6 +127,19 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly configurationReloads = new Counter({
+    name: "twinrouter_configuration_reloads_total",
+    help: "Reloads of the configuration, by result (applied, refused)",
+    labelNames: ["result"] as const,
+    registers: [this.registry],
+  });
+
+  readonly configurationLoadedAt = new Gauge({
+    name: "twinrouter_configuration_loaded_timestamp_seconds",
+    help: "When the configuration that is in force was put there, in seconds since 1970",
+    registers: [this.registry],
+  });
+
   constructor() {
     addProcessMetrics(this.registry);
   }

@@ -78,6 +78,7 @@ export class NotificationListener implements AsyncDisposable {
   /** Nothing is heard any more once this is called. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#metrics.listening.set(0);
     await this.#running;
   }
 

@@ -240,19 +240,23 @@ Deno.test("a changed sink in an outage makes way at once, without a pause for th
 });
 
 Deno.test("a changed sink that does not end is told to, and what it gives back is not held against any event", async () => {
-  const [old, other] = [sinkOf("A"), sinkOf("A", new ScriptedSink(), "b")];
-  old.sink.otherwise = new Hold().delivery();
+  const [old, other] = [
+    sinkOf("A", new ScriptedSink({ concurrency: 2 })),
+    sinkOf("A", new ScriptedSink(), "b"),
+  ];
+  old.sink.deliveries.push(new Hold().delivery());
   const retry = { initial: 200, max: 200, maxAttempts: 1 };
   await using delivery = new Delivery([{ ...old, retry }]);
   await delivery.start();
-  await delivery.send("a", "b");
+  await delivery.send("a");
+  await delivery.send("b"); // is taken: a failure of the other would count
   const { done } = delivery.dispatcher.become([{ ...other, retry }], PATIENCE);
   await delivery.clock.advance(PATIENCE - 1);
   assert.equal(other.sink.connects, 0);
   await delivery.clock.advance(1);
   await done;
   await turn();
-  assert.deepEqual(other.sink.takenIds, ["a-1", "b-2"]);
+  assert.deepEqual([old.sink.takenIds, other.sink.takenIds], [["b-2"], ["a-1"]]);
   assert.deepEqual(delivery.deadLetters.ids, []);
   assert.deepEqual([old.sink.disposed, old.sink.breaches], [1, []]);
 });

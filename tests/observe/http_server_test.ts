@@ -26,6 +26,16 @@ Deno.test("/livez answers while the program runs", async () => {
   assert.deepEqual([status, body], [200, "ok\n"]);
 });
 
+Deno.test("parts may come and go", () => {
+  const states = [part("sink.A", true)(), part("sink.B", false)()];
+  const health = new Health([part("replication", true), () => states]);
+  assert.deepEqual(health.report().parts.map(({ name }) => name), ["replication", "sink.A", "sink.B"]);
+  assert.equal(health.report().ready, false);
+  states.pop();
+  assert.deepEqual(health.report().parts.map(({ name }) => name), ["replication", "sink.A"]);
+  assert.equal(health.report().ready, true);
+});
+
 Deno.test("/readyz is 503 before there are parts and until each is ready, and tells of each", async () => {
   const health = new Health();
   let streaming = false;

@@ -13,12 +13,16 @@ export interface Readiness {
 export class RouterProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #output: Promise<string>;
+  readonly #file: string;
+  readonly #port: number;
   readonly url: string;
   #ended: Deno.CommandStatus | undefined;
 
-  private constructor(child: Deno.ChildProcess, url: string) {
+  private constructor(child: Deno.ChildProcess, file: string, port: number) {
     this.#child = child;
-    this.url = url;
+    this.#file = file;
+    this.#port = port;
+    this.url = `http://127.0.0.1:${port}`;
     this.#output = readAll(child.stderr);
     void child.status.then((status) => this.#ended = status);
   }
@@ -33,15 +37,29 @@ export class RouterProcess implements AsyncDisposable {
   ): Promise<RouterProcess> {
     const port = freePort();
     const file = join(folder, "events.yaml");
-    const document = { events: { config: { ...configuration, http: { host: "127.0.0.1", port } } } };
-    await Deno.writeTextFile(file, JSON.stringify(document)); // YAML holds JSON
+    await Deno.writeTextFile(file, documentOf(configuration, port));
     const child = new Deno.Command(Deno.execPath(), {
       args: startArguments("run", "--config", file),
       stdin: "null",
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    return new RouterProcess(child, `http://127.0.0.1:${port}`);
+    return new RouterProcess(child, file, port);
+  }
+
+  /** Puts another configuration in the place of the one before, at once, as editors do. */
+  async configure(configuration: Readonly<Record<string, unknown>>): Promise<void> {
+    const draft = `${this.#file}.draft`;
+    await Deno.writeTextFile(draft, documentOf(configuration, this.#port));
+    await Deno.rename(draft, this.#file);
+  }
+
+  /** Has it reload its configuration, and waits until it has. */
+  async reload(result: "applied" | "refused" = "applied"): Promise<void> {
+    const count = async () => await this.metric(RELOADS(result)) ?? 0;
+    const before = await count();
+    this.#signal("SIGHUP");
+    await until(async () => await count() > before, `a reload to be ${result}`);
   }
 
   get pid(): number {
@@ -111,6 +129,15 @@ export class RouterProcess implements AsyncDisposable {
     await this.kill();
     await this.#output;
   }
+}
+
+/** As it is written by `/metrics`. */
+export const RELOADS = (result: "applied" | "refused") =>
+  `twinrouter_configuration_reloads_total{result="${result}"}`;
+
+/** YAML holds JSON. */
+function documentOf(configuration: Readonly<Record<string, unknown>>, port: number): string {
+  return JSON.stringify({ events: { config: { ...configuration, http: { host: "127.0.0.1", port } } } });
 }
 
 async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
