@@ -24,7 +24,7 @@ const SINKS: Readonly<
 > = {
   "file": ["file", { name: "File", path: "events.ndjson" }],
   "webhook": ["webhook", { name: "Hook", url: NOWHERE }],
-  "kafka": ["kafka", { name: "Kafka", brokerList: "127.0.0.1:2", topic: "t" }],
+  "kafka": ["kafka", { name: "Kafka", brokerList: "127.0.0.1:2", topic: "t", securityProtocol: "PLAINTEXT" }],
   "mqtt": ["mqtt", { name: "Mqtt", broker: "127.0.0.1", port: 2, topic: "t" }],
   "kusto, client secret": [
     "kusto",
@@ -59,9 +59,15 @@ async function start(names: readonly string[]): Promise<Start> {
     args: startArguments("run", "--config", file),
     stdin: "null",
     stdout: "null",
-    stderr: "null",
+    stderr: "inherit",
+    env: { TWINROUTER_LOG_LEVEL: "error" },
   }).spawn();
-  while (!await serves(port)) await new Promise((resolve) => setTimeout(resolve, 2));
+  let ended = false;
+  void router.status.then(() => ended = true);
+  while (!await serves(port)) {
+    if (ended) throw new Error(`Cannot start with ${names.join()}: the router ended`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
   const milliseconds = performance.now() - began;
   const megabytes = await memoryOf(port);
   await new Promise((resolve) => setTimeout(resolve, SETTLED));
