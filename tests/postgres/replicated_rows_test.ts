@@ -20,6 +20,7 @@ const connected: Connected = {
   systemIdentifier: "7",
   database: "twins",
   timeline: 1,
+  ancestors: [],
   sameTimelineAsBefore: true,
   graphCount: 1,
   serverVersion: 180_000,

@@ -11,6 +11,7 @@ function connected(sameTimelineAsBefore: boolean): Connected {
     systemIdentifier: "7",
     database: "twins",
     timeline: 1,
+    ancestors: [],
     sameTimelineAsBefore,
     confirmed: 0n,
     wasElsewhere: false,

@@ -14,6 +14,7 @@ import type { Role } from "./role.ts";
 import { readServerFacts, type ServerFacts } from "./server_facts.ts";
 import { createSlot, readSlotUser } from "./slot.ts";
 import { SnapshotStore } from "../snapshot/snapshot_store.ts";
+import type { Ancestor } from "./stream_chunk.ts";
 import { openSql, type Sql } from "../connection/sql.ts";
 
 /** A server that is ready for START_REPLICATION: connections to it, and everything in it that replication needs. */
@@ -30,6 +31,7 @@ export interface Source extends AsyncDisposable {
   readonly database: string;
   readonly systemIdentifier: string;
   readonly timeline: number;
+  readonly ancestors: readonly Ancestor[];
   /** How many of the graphs there are that are followed. */
   readonly graphCount: number;
   /** How far the server had written its WAL. */
@@ -216,13 +218,28 @@ function* judgeContinuity(
 async function identifySystem(
   connection: Connection,
   signal: AbortSignal,
-): Promise<Pick<Source, "systemIdentifier" | "timeline" | "walEnd">> {
+): Promise<Pick<Source, "systemIdentifier" | "timeline" | "ancestors" | "walEnd">> {
   const [row] = await connection.query("IDENTIFY_SYSTEM", signal);
   const { systemid, timeline, xlogpos } = row ?? {};
   if (!systemid || !timeline || !xlogpos) {
     throw new Error(`Cannot identify ${formatAddress(connection.address)}: its answer is incomplete`);
   }
-  return { systemIdentifier: systemid, timeline: Number(timeline), walEnd: parseLsn(xlogpos) };
+  const ancestors = Number(timeline) > 1 ? await readAncestors(connection, Number(timeline), signal) : [];
+  return { systemIdentifier: systemid, timeline: Number(timeline), ancestors, walEnd: parseLsn(xlogpos) };
+}
+
+/**
+ * The server's history file: a line for each earlier timeline, with its number and where it ended.
+ * @see https://www.postgresql.org/docs/current/protocol-replication.html (TIMELINE_HISTORY)
+ */
+async function readAncestors(
+  connection: Connection,
+  timeline: number,
+  signal: AbortSignal,
+): Promise<readonly Ancestor[]> {
+  const [row] = await connection.query(`TIMELINE_HISTORY ${timeline}`, signal);
+  const lines = (row?.content ?? "").matchAll(/^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/gim);
+  return [...lines].map(([, number, end = ""]) => ({ timeline: Number(number), end: parseLsn(end) }));
 }
 
 /**

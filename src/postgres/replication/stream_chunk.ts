@@ -3,6 +3,12 @@ import type { Lsn } from "../lsn.ts";
 /** What a `ReplicationStream` gives, in the order in which the server sent it. */
 export type StreamChunk = Connected | Payloads | Keepalive;
 
+/** A timeline that another comes from: what was written before `end` is the other's, too. */
+export interface Ancestor {
+  readonly timeline: number;
+  readonly end: Lsn;
+}
+
 /** A new connection: everything that is not confirmed comes again, from the beginning of a transaction. */
 export interface Connected {
   readonly kind: "connected";
@@ -10,6 +16,8 @@ export interface Connected {
   readonly systemIdentifier: string;
   readonly database: string;
   readonly timeline: number;
+  /** The timelines that this one comes from, and where each ended. */
+  readonly ancestors: readonly Ancestor[];
   /**
    * False after a failover or a restore: LSNs mean other WAL than before. Nothing from before may be confirmed any more,
    * nor tell what has come already.

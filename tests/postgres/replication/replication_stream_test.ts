@@ -41,6 +41,7 @@ function open(server: FakeWalSender, ...script: (Error | Partial<Source>)[]): Op
       database: "twins",
       systemIdentifier: "7",
       timeline: 1,
+      ancestors: [],
       graphCount: 1,
       walEnd: 0x1000n,
       walSenderTimeout: 300,
