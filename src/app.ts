@@ -126,6 +126,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
             connection = AbortSignal.any([signal, item.lost]);
             if (!item.sameTimelineAsBefore) dispatcher.forgetMarks();
             dispatcher.leaveOutBefore(item.confirmed);
+            dispatcher.begin({ ...item, slot: replication.slot }, !item.sameTimelineAsBefore);
             break;
           default:
             item satisfies never;

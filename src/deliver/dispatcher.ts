@@ -3,6 +3,7 @@ import { type Log, logOf } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Target } from "../route/router.ts";
+import type { StreamStart } from "../sink/sink.ts";
 import { type Clock, systemClock } from "../sink/clock.ts";
 import { Checkpoint, UnsettledEvent } from "./checkpoint.ts";
 import type { DeadLetterStore } from "./dead_letter.ts";
@@ -56,6 +57,7 @@ export class Dispatcher implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
   #announced: Lsn | undefined;
+  #stream: StreamStart | undefined;
   #settledElsewhere: Lsn = 0n;
   /** Ends every delivery. */
   readonly #abort = new AbortController();
@@ -84,6 +86,7 @@ export class Dispatcher implements AsyncDisposable {
       settled,
       dropped: (sink, events) => this.#dropped.addLeft(sink, events),
       changed,
+      stream: () => this.#stream,
       mayDeliver: options.mayDeliver ?? (() => true),
       isSettledElsewhere: ({ unsettled: { event: { position }, isAwaited } }) =>
         isAwaited && position !== undefined && position.commitLsn < this.#settledElsewhere,
@@ -106,6 +109,15 @@ export class Dispatcher implements AsyncDisposable {
    */
   become(sinks: readonly SinkSettings[], patience: number): SinkChanges {
     return this.#roster.become(sinks, patience);
+  }
+
+  /**
+   * The stream begins, or begins again; with another history than before, if what was told of LSNs before no longer holds.
+   * Sinks that keep their own position are connected only now.
+   */
+  begin(stream: StreamStart, hasOtherHistory: boolean): void {
+    this.#stream = stream;
+    for (const worker of this.#roster.workers) worker.begin(stream, hasOtherHistory);
   }
 
   /**

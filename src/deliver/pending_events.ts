@@ -19,6 +19,8 @@ export class QueuedEvent {
   readonly origin: Origin | undefined;
   /** It becomes a dead letter. */
   isBuried = false;
+  /** Which history of the database it is of, as the worker counts them. */
+  history = 0;
   /** What was tried, once a delivery has failed. */
   failures: Failures | undefined = undefined;
   /** The queue's. */
@@ -160,6 +162,15 @@ export class PendingEvents {
     this.#lanes.clear();
     takeFrom(this.#ready, []);
     return events;
+  }
+
+  /** Has everything wait in the order of the stream; nothing may be taken. */
+  putInOrder(): void {
+    const commitOf = ({ unsettled: { event: { position } } }: QueuedEvent) => position?.commitLsn ?? 0n;
+    const all = this.takeAll().toSorted((a, b) =>
+      commitOf(a) < commitOf(b) ? -1 : commitOf(a) > commitOf(b) ? 1 : 0
+    );
+    for (const event of all) this.push(event);
   }
 
   /** Gives a taken event back as the first of its key, which stays held. Later events of the key come back before it. */

@@ -1,7 +1,7 @@
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Clock } from "../sink/clock.ts";
-import type { Sink } from "../sink/sink.ts";
+import type { Sink, StreamStart } from "../sink/sink.ts";
 import type { SinkError } from "../sink/sink_error.ts";
 import { assess, type Failures, type Flight, noteFailure } from "./assessment.ts";
 import { asSinkError, attempt } from "./attempt.ts";
@@ -12,6 +12,7 @@ import { type BatchLimits, PendingEvents, type QueuedEvent } from "./pending_eve
 import { backoff } from "./retry_policy.ts";
 import { SinkHealth } from "./sink_health.ts";
 import { SinkMeter } from "./sink_meter.ts";
+import { StreamTrail } from "./stream_trail.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 
 /** What a worker needs of the dispatcher. */
@@ -27,6 +28,8 @@ export interface Surroundings {
   readonly settled: (event: QueuedEvent) => void;
   /** So many events will never reach the sink, which is no longer wanted; they are settled. */
   readonly dropped: (sink: string, events: number) => void;
+  /** Undefined before it has begun. */
+  readonly stream: () => StreamStart | undefined;
   /** Whether anything may be sent now. */
   readonly mayDeliver: () => boolean;
   /** Whether nobody needs the event any more. */
@@ -63,6 +66,8 @@ export class SinkWorker {
   #sink: Sink;
   #limits: BatchLimits;
   #concurrency: number;
+  #inOrder: boolean;
+  readonly #trail = new StreamTrail();
   /** Its abort ends what this sink has under way; so does the surroundings'. */
   #calls = new AbortController();
   #signal: AbortSignal;
@@ -104,10 +109,13 @@ export class SinkWorker {
     this.#sink = settings.sink;
     this.#surroundings = surroundings;
     this.#signal = AbortSignal.any([surroundings.signal, this.#calls.signal]);
-    const { lingerMs = 0, concurrency = 1 } = settings.sink.batch ?? {};
+    const { lingerMs = 0, concurrency = 1, inOrder = false } = settings.sink.batch ?? {};
     this.#limits = batchLimits(settings);
     this.#batchSize = this.#limits.maxEvents;
-    this.#concurrency = concurrency;
+    this.#concurrency = inOrder ? 1 : concurrency;
+    this.#inOrder = inOrder;
+    const stream = surroundings.stream();
+    if (stream) this.#trail.begin(stream, false);
     this.#linger = new Linger(lingerMs, surroundings.clock, () => this.#pump());
     this.#backoffs = new Backoffs(
       surroundings.clock,
@@ -169,12 +177,21 @@ export class SinkWorker {
     this.#pump();
   }
 
+  /** The stream begins, or begins again, perhaps with another history than before. */
+  begin(stream: StreamStart, hasOtherHistory: boolean): void {
+    this.#trail.begin(stream, hasOtherHistory);
+    if (!this.#inOrder) return;
+    this.#needsConnect = true;
+    this.#pump();
+  }
+
   /** Queues an event; those queued in the same turn of the event loop go out together. */
   enqueue(event: QueuedEvent): void {
     const { unsettled } = event;
     this.#events++;
     this.#bytes += unsettled.bytes;
     if (!unsettled.isAwaited) this.#countOffered(1, unsettled.bytes);
+    this.#trail.queued(event);
     this.#pending.push(event);
     if (this.#awake) return;
     this.#awake = true;
@@ -227,12 +244,13 @@ export class SinkWorker {
 
   /** After a halt: has the queue go on with a sink that is to be connected, perhaps for the first time. */
   serve(settings: SinkSettings): void {
-    const { lingerMs = 0, concurrency = 1 } = settings.sink.batch ?? {};
+    const { lingerMs = 0, concurrency = 1, inOrder = false } = settings.sink.batch ?? {};
     this.#settings = settings;
     this.#sink = settings.sink;
     this.#limits = batchLimits(settings);
     this.#batchSize = this.#limits.maxEvents;
-    this.#concurrency = concurrency;
+    this.#concurrency = inOrder ? 1 : concurrency;
+    this.#inOrder = inOrder;
     this.#linger.end();
     this.#linger = new Linger(lingerMs, this.#surroundings.clock, () => this.#pump());
     this.#calls = new AbortController();
@@ -240,6 +258,7 @@ export class SinkWorker {
     this.#needsConnect = true;
     this.#outage = undefined;
     this.#backoffs.end();
+    if (inOrder) this.#pending.putInOrder();
     this.#health.beginAgain();
     this.#meter.connected(false);
     this.#halted = false;
@@ -280,6 +299,7 @@ export class SinkWorker {
     if (this.#isGone) return this.#dropLeft();
     if (!this.#started || this.#stopped || this.#halted || this.#health.condition === "down") return;
     if (this.#connecting || this.#backoffs.isPausing) return;
+    if (this.#inOrder && !this.#isNextsTurn()) return;
     if (this.#needsConnect) {
       if (this.#flights.size === 0) void this.#connect();
       return;
@@ -299,9 +319,19 @@ export class SinkWorker {
     }
   }
 
+  /**
+   * Whether a sink that takes everything in order may go on: by connecting it shuts out whoever else writes in its name, so
+   * it needs the slot even for that.
+   */
+  #isNextsTurn(): boolean {
+    return this.#buried === 0 && this.#trail.resumption !== undefined && this.#surroundings.mayDeliver();
+  }
+
   /** Of events that have been taken, those that are still to be sent. */
   #leaveOut(taken: readonly QueuedEvent[]): readonly QueuedEvent[] {
-    const batch = taken.filter((event) => !this.#surroundings.isSettledElsewhere(event));
+    const batch = taken.filter((event) =>
+      !this.#surroundings.isSettledElsewhere(event) && !(this.#inOrder && this.#hasAlready(event))
+    );
     if (batch.length === taken.length) return taken;
     const keys = new Set(batch.map(({ key }) => key));
     const kept = new Set(batch);
@@ -315,12 +345,18 @@ export class SinkWorker {
     return batch;
   }
 
+  /** Nobody needs the event of the stream any more, because the sink has it or the database has not. */
+  #hasAlready(event: QueuedEvent): boolean {
+    if (event.origin !== undefined) return false;
+    return this.#trail.isObsolete(event) || (this.#sink.has?.(event.unsettled.event.event) ?? false);
+  }
+
   async #connect(): Promise<void> {
     this.#connecting = true;
     const sink = this.#sink;
     let failure: SinkError | undefined;
     try {
-      await sink.connect(this.#signal);
+      await sink.connect(this.#signal, this.#inOrder ? this.#trail.resumption : undefined);
     } catch (error) {
       failure = asSinkError(error, "connect");
     }
@@ -351,6 +387,7 @@ export class SinkWorker {
     if (failed.size === 0) this.#allTaken(flight);
     else if (this.#stopped) this.#settle(batch.filter((_, index) => !failed.has(index)));
     else if (calls.aborted) this.#takeBack(flight, batch.filter((_, index) => failed.has(index)));
+    else if (this.#inOrder) this.#dealInOrder(flight, failed, thrown);
     else if (thrown !== undefined && this.#blamesNone(flight, thrown)) this.#restore(flight, thrown);
     else this.#deal(flight, failed);
     this.#stepDone();
@@ -361,13 +398,16 @@ export class SinkWorker {
     this.#pending.restore(failed);
     for (const event of batch) this.#pending.release(event.key);
     const kept = new Set(failed);
-    this.#settle(batch.filter((event) => !kept.has(event)));
+    const taken = batch.filter((event) => !kept.has(event));
+    this.#trail.taken(taken);
+    this.#settle(taken);
   }
 
   #allTaken(flight: Flight): void {
     const { batch } = flight;
     this.#settledEver += batch.length;
     for (const event of batch) this.#pending.release(event.key);
+    this.#trail.taken(batch);
     this.#settle(batch);
     if (!this.#stopped) this.#worked(flight);
   }
@@ -417,6 +457,40 @@ export class SinkWorker {
     }
   }
 
+  /**
+   * Of a sink that takes everything in order: what stands before the first event that failed is taken, and the rest comes
+   * again as it was, without an event that is rejected.
+   */
+  #dealInOrder(
+    flight: Flight,
+    failed: ReadonlyMap<number, SinkError>,
+    thrown: SinkError | undefined,
+  ): void {
+    const { batch } = flight;
+    const first = Math.min(...failed.keys());
+    const [event, error] = [batch[first], failed.get(first)];
+    if (event === undefined || error === undefined) return;
+    const isRejected = error.kind === "rejected" && (thrown === undefined || batch.length === 1);
+    const taken = batch.slice(0, first);
+    const again = batch.slice(isRejected ? first + 1 : first);
+    for (const each of batch) this.#pending.release(each.key);
+    this.#pending.restore(again);
+    this.#settledEver += taken.length;
+    if (isRejected) {
+      this.#settledEver++;
+      this.#bury(event, noteFailure(event, flight), error);
+    } else {
+      for (const each of again) noteFailure(each, flight);
+      this.#meter.retried(again.length);
+    }
+    this.#trail.taken(taken);
+    this.#settle(taken);
+    if (thrown !== undefined) this.#throws++;
+    if (error.kind === "fatal") this.#goDown(error);
+    else if (isRejected || taken.length > 0) this.#worked(flight);
+    else this.#pause(error, true);
+  }
+
   #bury(event: QueuedEvent, failures: Failures, error: SinkError): void {
     this.#buried++;
     event.isBuried = true;
@@ -435,6 +509,7 @@ export class SinkWorker {
       this.#buried--;
       this.#meter.deadLettered(event);
       this.#forget(event);
+      if (this.#inOrder) this.#pump();
     });
   }
 

@@ -22,6 +22,33 @@ export interface BatchPreference {
   readonly lingerMs?: number;
   /** Batches in flight at once, which never share a partition key; default 1. */
   readonly concurrency?: number;
+  /**
+   * For a sink that keeps its own position in the stream. Batches are what comes next in the queue, one at a time, whatever
+   * its keys: nothing overtakes an event that failed, and one that is rejected is a durable dead letter before the next
+   * batch goes out. Default false.
+   */
+  readonly inOrder?: boolean;
+}
+
+/** One connection to the stream that events come from. */
+export interface StreamStart {
+  /** Of the database cluster. */
+  readonly systemIdentifier: string;
+  readonly slot: string;
+  readonly timeline: number;
+  /** Earlier timelines, and the LSNs where they ended: before those, their WAL is this one's, too. */
+  readonly ancestors: readonly { readonly timeline: number; readonly end: bigint }[];
+}
+
+/** Where a sink with `inOrder` goes on. */
+export interface Resumption {
+  /** The same object for as long as the connection lasts. */
+  readonly stream: StreamStart;
+  /**
+   * What comes next follows this event, which the sink or an earlier one in its place has taken; without it, what comes next
+   * is whatever is not confirmed, from the beginning of a transaction.
+   */
+  readonly after?: CloudEvent;
 }
 
 /**
@@ -35,16 +62,25 @@ export interface Sink extends AsyncDisposable {
    * Reaches the far end, or throws a `SinkError`. Called before the first `deliver`, and again, with backoff, after a
    * throw of its own or of `deliver`, when it makes sure that what it has is still good; never at the same time as
    * `deliver`. `check` calls it too, so it sends no event.
+   * @param resumption given to sinks with `inOrder`, which are connected once the stream has begun and anew whenever it
+   * begins again; never by `check`
    */
-  connect(signal: AbortSignal): Promise<void>;
+  connect(signal: AbortSignal, resumption?: Resumption): Promise<void>;
 
   /**
    * Resolves once every event that it does not return as failed is durable at the far end. A throw fails the whole
    * batch and blames no event: the same ones come again, at first one at a time. After a failed event it sends no
-   * later event of the same partition key: it returns those as `retryable` too. Called at most `concurrency` times at
-   * once. After an abort nothing may still go out.
+   * later event of the same partition key: it returns those as `retryable` too; with `inOrder` it
+   * sends nothing after a failed event. Called at most `concurrency` times at once. After an abort nothing may still go
+   * out.
    */
   deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]>;
+
+  /**
+   * Whether an event of the stream is durable at the far end already, as `connect` found and `deliver` left it; such an
+   * event is settled and not delivered. Asked of each event once between two connects, in order. Sinks with `inOrder` only.
+   */
+  has?(event: CloudEvent): boolean;
 
   /** Lets go of the far end. Called once, with no `deliver` under way. */
   [Symbol.asyncDispose](): Promise<void>;
