@@ -64,6 +64,15 @@ export const options = z.strictObject({
   compression: choice(["none", "gzip", "zstd"])
     .describe("How requests are compressed; Azure Event Hubs takes gzip only")
     .prefault("none"),
+  delivery: choice(["at-least-once", "exactly-once"])
+    .describe("With exactly-once each batch is a transaction of Kafka's, with the position in the stream")
+    .prefault("at-least-once"),
+  transactionalId: text()
+    .describe("Of exactly-once delivery; made of database cluster, slot and sink when left out")
+    .exactOptional(),
+  positionTopic: text({ maxLength: 249, pattern: /^[A-Za-z0-9._-]+$/, expected: "a topic's name" })
+    .describe("Compacted topic of the positions of exactly-once delivery; made when missing")
+    .prefault("twinrouter-positions"),
   idempotent: flag()
     .describe("Let brokers drop what a library sends again after a lost connection")
     .prefault(true),
@@ -113,6 +122,9 @@ function* misfits(options: Readonly<Record<string, unknown>>): Iterable<Misfit> 
   }
   if (has("clientSecret") && isEventHubs(String(brokerList)) && !has("tokenEndpoint") && !has("tenantId")) {
     yield { path: "tenantId", message: "is missing beside clientSecret" };
+  }
+  if (options["delivery"] === "exactly-once" && options["idempotent"] === false) {
+    yield { path: "idempotent", message: "is false, which exactly-once delivery cannot do with" };
   }
   if (has("certFile") !== has("keyFile")) {
     yield {

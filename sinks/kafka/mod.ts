@@ -1,17 +1,17 @@
-import { resolve } from "node:path";
-import type { ConnectionOptions } from "node:tls";
 import type { Batch, CreateSink, FailedEvent, Sink } from "../../src/sink/sink.ts";
-import { SinkError } from "../../src/sink/sink_error.ts";
-import { brokersOf } from "./broker_list.ts";
-import { COMPRESSIONS } from "./compression.ts";
 import type { KafkaOptions } from "./config.ts";
-import { type Credentials, credentialsOf } from "./credentials.ts";
+import { Connector } from "./connector.ts";
 import { Delivery } from "./delivery.ts";
-import { Session } from "./session.ts";
+import { ExactSink } from "./exact_sink.ts";
+import type { Session } from "./session.ts";
 import { TopicTemplate } from "./topic_template.ts";
 
-export const createSink: CreateSink<KafkaOptions> = (options, context) =>
-  new KafkaSink(options, context.baseDirectory);
+export const createSink: CreateSink<KafkaOptions> = (options, { name, baseDirectory }) => {
+  const connector = new Connector(options, baseDirectory);
+  return options.delivery === "exactly-once"
+    ? new ExactSink(options, connector, name)
+    : new KafkaSink(options, connector);
+};
 
 /** Events in a batch that fill a request or two. */
 const MAX_EVENTS = 1000;
@@ -22,17 +22,15 @@ class KafkaSink implements Sink {
   readonly batch: { readonly maxEvents: number; readonly maxBytes: number };
 
   readonly #options: KafkaOptions;
-  readonly #baseDirectory: string;
+  readonly #connector: Connector;
   readonly #topics: TopicTemplate;
-  readonly #credentials: Credentials;
   #session: Session | undefined;
 
-  constructor(options: KafkaOptions, baseDirectory: string) {
+  constructor(options: KafkaOptions, connector: Connector) {
     this.batch = { maxEvents: MAX_EVENTS, maxBytes: options.maxRequestBytes };
     this.#options = options;
-    this.#baseDirectory = baseDirectory;
+    this.#connector = connector;
     this.#topics = new TopicTemplate(options.topic);
-    this.#credentials = credentialsOf(options, baseDirectory);
   }
 
   /** Always anew: it is called at the start and after failures, and a producer that failed is of no more use. */
@@ -57,54 +55,13 @@ class KafkaSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
-    await this.#credentials[Symbol.asyncDispose]();
+    await this.#connector[Symbol.asyncDispose]();
   }
 
-  /** The session that there is, or a new one; a login that is refused counts when new credentials do no better. */
   async #connected(signal: AbortSignal): Promise<Session> {
     if (this.#session && !this.#session.isSpent) return this.#session;
     await this.#close();
-    for (let attempt = 1;; attempt++) {
-      const session = await this.#open();
-      try {
-        await session.connect(this.#topics.only, signal);
-        return this.#session = session;
-      } catch (error) {
-        await session[Symbol.asyncDispose]();
-        const isRefused = error instanceof SinkError && error.kind === "fatal";
-        if (attempt > 1 || !isRefused || !this.#credentials.refused()) throw error;
-      }
-    }
-  }
-
-  async #open(): Promise<Session> {
-    const { brokerList, idempotent, compression, timeout } = this.#options;
-    return new Session({
-      brokers: brokersOf(brokerList),
-      tls: await this.#tls(),
-      sasl: this.#credentials.mechanism,
-      idempotent,
-      compression: COMPRESSIONS[compression],
-      timeout,
-    });
-  }
-
-  /** Read anew for each session, so that renewed certificates count. */
-  async #tls(): Promise<ConnectionOptions | undefined> {
-    const { securityProtocol, caFile, certFile, keyFile } = this.#options;
-    if (!securityProtocol.endsWith("SSL")) return undefined;
-    const [ca, cert, key] = await Promise.all([caFile, certFile, keyFile].map((file) => this.#read(file)));
-    return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-  }
-
-  async #read(file: string | undefined): Promise<string | undefined> {
-    if (file === undefined) return undefined;
-    try {
-      return await Deno.readTextFile(resolve(this.#baseDirectory, file));
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : error;
-      throw new SinkError("fatal", `Cannot read ${file}: ${reason}`, { cause: error });
-    }
+    return this.#session = await this.#connector.open(this.#topics.only, signal);
   }
 
   async #close(): Promise<void> {

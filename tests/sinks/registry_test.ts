@@ -7,6 +7,8 @@ const KAFKA_DEFAULTS = {
   contentMode: "binary",
   securityProtocol: "SASL_SSL",
   compression: "none",
+  delivery: "at-least-once",
+  positionTopic: "twinrouter-positions",
   idempotent: true,
   maxRequestBytes: 1_000_000,
   timeout: 30_000,
@@ -196,6 +198,12 @@ const REFUSED: [SinkKindName, Record<string, unknown>, string, RegExp][] = [
     { brokerList: "a", topic: "t", securityProtocol: "SSL", certFile: "c" },
     "keyFile",
     /missing beside certFile/,
+  ],
+  [
+    "kafka",
+    { brokerList: "a", topic: "t", securityProtocol: "SSL", delivery: "exactly-once", idempotent: false },
+    "idempotent",
+    /exactly-once delivery cannot do with/,
   ],
   [
     "kafka",

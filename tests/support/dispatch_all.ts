@@ -1,8 +1,11 @@
 import { Dispatcher } from "../../src/deliver/dispatcher.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
-import type { CloudEvent, Sink } from "../../src/sink/sink.ts";
+import type { CloudEvent, Sink, StreamStart } from "../../src/sink/sink.ts";
 import { DeadLetterRecords, LogRecords } from "./delivery.ts";
 import { until } from "./until.ts";
+
+/** What the events come from. */
+export const STREAM: StreamStart = { systemIdentifier: "7", slot: "age_slot", timeline: 1, ancestors: [] };
 
 /** Delivery of events by a dispatcher in real time, which a test may disturb while it goes on. */
 export class Dispatching implements AsyncDisposable {
@@ -27,6 +30,7 @@ export class Dispatching implements AsyncDisposable {
       this.#dispatcher.settle(BigInt(index + 1));
     }
     this.#count = BigInt(events.length);
+    this.#dispatcher.begin(STREAM, false);
     this.#dispatcher.start();
   }
 

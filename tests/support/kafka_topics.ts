@@ -1,4 +1,5 @@
 import type { IHeaders, Kafka } from "kafkajs";
+import type { KafkaServer } from "./kafka_server.ts";
 import { readKafkaEvent, type ReceivedEvent } from "./received_event.ts";
 
 /** A record as kafkajs' consumer gives it, its bytes as text. */
@@ -83,4 +84,24 @@ async function endOffsets(kafka: Kafka, topics: readonly string[]): Promise<Map<
 
 function texts(headers: IHeaders = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
+
+/**
+ * The lines that Kafka's own consumer prints of a topic's committed records, in the order of their partitions: headers,
+ * key and value, with tabs between.
+ */
+export async function readCommitted(server: KafkaServer, topic: string): Promise<readonly string[]> {
+  const printed = await server.tool(
+    "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    ...["--bootstrap-server", server.address("PLAINTEXT"), "--topic", topic, "--from-beginning"],
+    ...["--consumer-property", "isolation.level=read_committed", "--timeout-ms", "3000"],
+    ...["--property", "print.headers=true", "--property", "print.key=true"],
+  );
+  return printed.split("\n").filter((line) => line.includes("\t"));
+}
+
+/** The ids of those records. */
+export async function readCommittedIds(server: KafkaServer, topic: string): Promise<readonly string[]> {
+  const lines = await readCommitted(server, topic);
+  return lines.map((line) => /\bce_id:([^,\t]+)/.exec(line)?.[1] ?? line);
 }
