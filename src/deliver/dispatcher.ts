@@ -103,7 +103,7 @@ export class Dispatcher implements AsyncDisposable {
 
   /**
    * Delivers to these sinks from now on, to those that go on as before without a break. An event for a sink that is
-   * not among them may still be queued until `unroute` is called.
+   * not among them may still be queued until `unroute` is called. To be called again once `done` has resolved.
    * @param patience milliseconds that sinks get to end what they have under way, and removed ones in an outage to come
    * back for what they have not got
    */
