@@ -84,18 +84,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
   });
   const onRoutes = () => ear.listen(routing.wantsTelemetry && routing.isReady);
   const redaction = new Redaction(configuration.secrets);
-  await using _http = serveHealth(setup, redaction, stream, snapshots, dispatcher, ear, metrics);
-  dispatcher.start();
-  log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
-
-  const rows = replicatedRows(stream, signal);
-  const changes = toTwins(rows, stream, replication.graphs, metrics);
   const between = new BetweenTransactions();
-  const begin = (connected: Connected) => {
-    routing.begin(eventFactory(setup, connected, routing.models));
-    onRoutes();
-  };
-  const events = toEvents(snapshots.into(changes), routing, stream, restrictions, between, begin, signal);
   const reloading = new Reloading(setup, {
     dispatcher,
     routing,
@@ -105,6 +94,17 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
     metrics,
     onRoutes,
   });
+  await using _http = serveHealth(setup, redaction, stream, snapshots, dispatcher, ear, reloading, metrics);
+  dispatcher.start();
+  log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
+
+  const rows = replicatedRows(stream, signal);
+  const changes = toTwins(rows, stream, replication.graphs, metrics);
+  const begin = (connected: Connected) => {
+    routing.begin(eventFactory(setup, connected, routing.models));
+    onRoutes();
+  };
+  const events = toEvents(snapshots.into(changes), routing, stream, restrictions, between, begin, signal);
   const end = new AbortController();
   const following = reloads && reloading.follow(reloads, AbortSignal.any([signal, end.signal]));
   let connection = signal;

@@ -2,6 +2,7 @@ import type { Configuration } from "./config/configuration.ts";
 import { ConfigurationError, formatProblem } from "./config/problem.ts";
 import type { BetweenTransactions } from "./between_transactions.ts";
 import { needsRestart, routeChanges } from "./configuration_changes.ts";
+import type { PartState } from "./observe/health.ts";
 import type { Dispatcher } from "./deliver/dispatcher.ts";
 import type { SinkChanges } from "./deliver/sink_roster.ts";
 import { type Log, logOf } from "./observe/log.ts";
@@ -45,12 +46,26 @@ export class Reloading {
   /** As it was at the start: what needs a restart is still so. */
   readonly #running: Configuration;
   #wanted: Configuration;
+  /** Why the file as it is now is not in force. */
+  #refusal: string | undefined;
+  #since = Date.now();
 
   constructor({ configuration }: Setup, of: Reloadable) {
     this.#of = of;
     this.#log = of.log ?? logOf("reload");
     this.#running = this.#wanted = configuration;
     of.metrics.configurationLoadedAt.setToCurrentTime();
+  }
+
+  /** Ready whatever the state is: the configuration before stays in force. */
+  health(): PartState {
+    return {
+      name: "configuration",
+      ready: true,
+      state: this.#refusal === undefined ? "in force" : "refused",
+      since: this.#since,
+      ...(this.#refusal !== undefined && { detail: this.#refusal }),
+    };
   }
 
   get shutdownTimeout(): number {
@@ -80,6 +95,8 @@ export class Reloading {
     const changes = dispatcher.become(sinks, configuration.shutdownTimeout);
     const told = describe(changes, this.#wanted, configuration);
     this.#wanted = configuration;
+    this.#refusal = undefined;
+    this.#since = Date.now();
     const indexed = routes.map((route) => reindexed(route, sinks.map(({ name }) => name), changes));
     between.do(() => {
       routing.become(indexed);
@@ -98,6 +115,8 @@ export class Reloading {
       ? { problems: error.problems.map(formatProblem) }
       : { error: messageOf(error) };
     this.#log.error("Configuration is not reloaded, the one before stays in force", why);
+    this.#refusal = messageOf(error);
+    this.#since = Date.now();
     this.#of.metrics.configurationReloads.inc({ result: "refused" });
   }
 }

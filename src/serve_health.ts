@@ -6,6 +6,7 @@ import { type HttpServer, startHttpServer } from "./observe/http_server.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import type { Redaction } from "./observe/redaction.ts";
 import type { ReplicationStream } from "./postgres/replication/replication_stream.ts";
+import type { Reloading } from "./reloading.ts";
 import type { Setup } from "./setup.ts";
 import type { TelemetryEar } from "./telemetry_ear.ts";
 import type { Snapshots } from "./twin/snapshots.ts";
@@ -18,6 +19,7 @@ export function serveHealth(
   snapshots: Snapshots,
   dispatcher: Dispatcher,
   ear: TelemetryEar,
+  reloading: Reloading,
   metrics: Metrics,
 ): HttpServer | undefined {
   if (!configuration.http) return undefined;
@@ -27,6 +29,7 @@ export function serveHealth(
     () => dispatcher.states().map(sinkPart),
     () => deadLetterPart(dispatcher.deadLetterState),
     () => ear.health(),
+    () => reloading.health(),
   ];
   const health = new Health(parts, redaction);
   return startHttpServer({ ...configuration.http, health, metrics });

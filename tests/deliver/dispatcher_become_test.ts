@@ -193,6 +193,7 @@ Deno.test("a sink that is wanted again before it has left goes on, with the same
   enqueue(delivery, "a", 1, 0);
   await turn();
   dispatcher.become([sinkOf("B")], PATIENCE).unroute();
+  await delivery.clock.advance(PATIENCE * 2); // it is slow, but connected
   const { indexes, added, changed } = dispatcher.become([sinkOf("B"), sinkOf("A")], PATIENCE);
   assert.deepEqual([added, changed, indexes.get("A")], [[], [], 0]);
   await delivery.clock.advance(PATIENCE * 10);
@@ -201,6 +202,15 @@ Deno.test("a sink that is wanted again before it has left goes on, with the same
   await turn();
   assert.deepEqual(a.sink.takenIds, ["a-1", "a-2"]);
   assert.equal(a.sink.disposed, 0);
+  // When it is removed once more it has all its time once more.
+  a.sink.otherwise = throwing(retryable());
+  enqueue(delivery, "a", 3, 0);
+  await turn();
+  dispatcher.become([sinkOf("B")], PATIENCE).unroute();
+  await delivery.clock.advance(PATIENCE / 2);
+  assert.equal(a.sink.disposed, 0);
+  await delivery.clock.advance(PATIENCE / 2);
+  assert.equal(a.sink.disposed, 1);
 });
 
 Deno.test("a changed sink makes way once it has answered, and the queue goes on with the other in order", async () => {

@@ -100,6 +100,9 @@ Deno.test("an invalid file changes nothing and is told as at the start; what nee
     eventRoutes: [{ sinkName: "Hok", filter: "type =" }],
   });
   await router.reload("refused");
+  const { status, body } = await router.readiness() ?? {};
+  assert.equal(status, 200);
+  assert.match(body ?? "", /"refused",\s+"detail": ".*webhook\[0\]\.ur: unknown key/);
   await putTwin(database, "one");
   await receiver.received(1);
   // The connection string is right and unused: what the source says counts at the next start.
@@ -121,6 +124,10 @@ Deno.test("an invalid file changes nothing and is told as at the start; what nee
     eventRoutes: [{ sinkName: "Hook", filter: "subject = 'three'" }],
   });
   await router.reload();
+  assert.match(
+    (await router.readiness())?.body ?? "",
+    /"name": "configuration",\s+"ready": true,\s+"state": "in force"/,
+  );
   await putTwin(database, "two");
   await putTwin(database, "three");
   await receiver.received(2);
