@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
+import { patchKafkajs } from "../../sinks/kafka/kafkajs_patches.ts";
 import { freePort } from "./free_port.ts";
 import { kafkaClassPath } from "./kafka_binaries.ts";
 import {
@@ -80,6 +81,7 @@ export class KafkaServer implements AsyncDisposable {
 
   /** A client of somebody who may do everything. */
   client(): Kafka {
+    patchKafkajs();
     return new Kafka({
       brokers: [this.address("PLAINTEXT")],
       logLevel: logLevel.NOTHING,
