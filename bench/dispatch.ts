@@ -25,6 +25,7 @@ function events(keys: number): RouterEvent[] {
       sequence: n.toString(16).padStart(16, "0"),
       data: JSON.stringify({ modelId: "dtmi:example:Room;1", patch: [], pad: "x".repeat(300), n }),
     },
+    graph: "digitaltwins",
     format: "EventNotification",
     position: { commitLsn: BigInt(n), ordinal: 0 },
     committedAt: Date.now(),

@@ -2,10 +2,10 @@ import manifest from "../deno.json" with { type: "json" };
 import { BetweenTransactions } from "./between_transactions.ts";
 import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import { Dispatcher } from "./deliver/dispatcher.ts";
-import { StoreRefusal } from "./deliver/store/delivery_store.ts";
+import { type DeliveryStore, StoreRefusal } from "./deliver/store/delivery_store.ts";
 import { EventFactory } from "./event/event_factory.ts";
 import { defaultEventSource } from "./event/event_source.ts";
-import { logOf } from "./observe/log.ts";
+import { type Log, logOf } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { Redaction } from "./observe/redaction.ts";
 import { openStore } from "./open_store.ts";
@@ -53,11 +53,12 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
     refuse: (request) => restrictions.refusal(request),
   });
   await using store = openStore(setup);
-  store.prepare().catch((error: unknown) => {
-    if (error instanceof StoreRefusal) log.warn(error.message);
-  });
+  await prepare(store, configuration.store !== "postgres", log);
   const { deadLetterFile } = configuration;
+  const routing = new Routing(setup.routes);
   await using dispatcher = new Dispatcher(sinks, {
+    outbox: store.outbox,
+    gapType: (route) => routing.gapTypeOf(route),
     ...(deadLetterFile === undefined
       ? { deadLetters: store.deadLetters, shelf: store.deadLetters }
       : { deadLetters: new DeadLetterFile(deadLetterFile) }),
@@ -70,7 +71,6 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
   });
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
   stream.onHoldChange = () => dispatcher.reconsider();
-  const routing = new Routing(setup.routes);
   const telemetry = new NotifiedTelemetry({
     metrics,
     ...(replication.graphs && { graphs: replication.graphs }),
@@ -124,8 +124,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
             break;
           case "connected":
             connection = AbortSignal.any([signal, item.lost]);
-            if (!item.sameTimelineAsBefore) dispatcher.forgetMarks();
-            dispatcher.leaveOutBefore(item.confirmed);
+            await dispatcher.resume(item);
             dispatcher.begin({ ...item, slot: replication.slot }, !item.sameTimelineAsBefore);
             break;
           default:
@@ -145,6 +144,15 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
     );
     log.info("Delivery has ended; what is left comes again at the next start", { left });
   }
+}
+
+/** A file that cannot be had is a mistake; a database may let the router do without. */
+async function prepare(store: DeliveryStore, isNeeded: boolean, log: Log): Promise<void> {
+  const prepared = store.prepare();
+  if (isNeeded) return await prepared;
+  prepared.catch((error: unknown) => {
+    if (error instanceof StoreRefusal) log.warn(error.message);
+  });
 }
 
 /** Rows → changes of twins, relationships and models, each of them once however often the server sends it. */

@@ -1,3 +1,4 @@
+import { OWN_DIALECT } from "./event/dialect.ts";
 import type { EventFactory, Happening } from "./event/event_factory.ts";
 import { type Restriction, type Route, type RoutedEvent, Router } from "./route/router.ts";
 import { Models } from "./twin/models.ts";
@@ -28,6 +29,12 @@ export class Routing {
   /** The models are to be read before the next change is routed. */
   get lacksModels(): boolean {
     return this.#wantsModels && !this.#knowsModels;
+  }
+
+  /** The type that a gap has on the route of this name. */
+  gapTypeOf(route: string): string {
+    const { dialect = OWN_DIALECT } = this.#routes.find(({ name }) => name === route) ?? {};
+    return dialect.types.Gap;
   }
 
   /** Somebody beside the routes asks for them. */

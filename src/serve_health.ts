@@ -35,14 +35,19 @@ export function serveHealth(
   return startHttpServer({ ...configuration.http, health, metrics });
 }
 
-function sinkPart({ name, kind, state, since, lastError, queuedEvents, queuedBytes }: SinkState): PartState {
+/** A parked sink is no reason to send a router away: its slot moves on. */
+function sinkPart(sink: SinkState): PartState {
+  const { name, kind, state, since, lastError, queuedEvents, queuedBytes } = sink;
+  const { parkedEvents = 0, parkedBytes = 0, holdsSlot = false } = sink;
+  const isParked = state === "parked";
   return {
     name: `sink.${name}`,
-    ready: state === "connected" || state === "leaving",
+    ready: state === "connected" || state === "leaving" || (isParked && !holdsSlot),
+    ...(isParked && { degraded: true }),
     state,
     since,
     ...(lastError !== undefined && { detail: lastError }),
-    facts: { kind, queuedEvents, queuedBytes },
+    facts: { kind, queuedEvents, queuedBytes, parkedEvents, parkedBytes },
   };
 }
 

@@ -109,7 +109,7 @@ function readFilter(
 }
 
 async function makeSink(
-  { kind, name, path, options, retry, queue, maxBatchSize }: SinkConfiguration,
+  { kind, name, path, options, retry, queue, parking, maxBatchSize }: SinkConfiguration,
   configuration: Configuration,
   kinds: LoadableKinds,
   problems: Problem[],
@@ -127,6 +127,7 @@ async function makeSink(
       options,
       retry,
       queue,
+      parking,
       maxBatchSize: maxBatchSize ?? sink.batch?.maxEvents ?? configuration.maxBatchSize,
     };
   } catch (error) {

@@ -74,6 +74,13 @@ export interface QueueConfiguration {
   readonly maxBytes: number;
 }
 
+export interface ParkingConfiguration {
+  readonly parkAfter: number;
+  readonly maxParkedBytes: number;
+  readonly maxParkedAge: number;
+  readonly whenFull: "block" | "drop-oldest";
+}
+
 /** A preset's name, or event types by the keys of what they replace. */
 export type TypeMappings =
   | (typeof TYPE_PRESETS)[number]
@@ -88,6 +95,7 @@ export interface SinkConfiguration {
   readonly options: Readonly<Record<string, unknown>>;
   readonly retry: RetryConfiguration;
   readonly queue: QueueConfiguration;
+  readonly parking: ParkingConfiguration;
   /** Absent where this sink says nothing of it: then the sink's own preference counts, then the configuration's. */
   readonly maxBatchSize?: number;
   /** Of its routes, whose own come first. */

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { z } from "zod";
 import type {
   ConnectionConfiguration,
+  ParkingConfiguration,
   QueueConfiguration,
   RetryConfiguration,
   RouteConfiguration,
@@ -30,16 +31,21 @@ export function resolveSource<Source extends ConnectionConfiguration>(
 /** The sinks of every kind, each with what it does not say itself taken from `defaults`. */
 export function resolveSinks(
   eventSinks: Parsed["eventSinks"],
-  defaults: { readonly retry: RetryConfiguration; readonly queue: QueueConfiguration },
+  defaults: {
+    readonly retry: RetryConfiguration;
+    readonly queue: QueueConfiguration;
+    readonly parking: ParkingConfiguration;
+  },
 ): readonly SinkConfiguration[] {
   return Object.entries(eventSinks).flatMap(([kind, sinks]) =>
-    sinks?.map(({ name, maxBatchSize, retry, queue, typeMappings, ...options }, index) => ({
+    sinks?.map(({ name, maxBatchSize, retry, queue, parking, typeMappings, ...options }, index) => ({
       kind,
       name,
       path: [...TOP, "eventSinks", kind, index],
       options,
       retry: { ...defaults.retry, ...retry },
       queue: { ...defaults.queue, ...queue },
+      parking: { ...defaults.parking, ...parking },
       ...(maxBatchSize !== undefined && { maxBatchSize }),
       ...(typeMappings !== undefined && { typeMappings }),
     })) ?? []

@@ -41,6 +41,15 @@ const queueKeys = {
   maxBytes: byteSize({ min: 1024 }).describe("Size of the events of one sink that wait in memory, at most"),
 };
 
+const parkingKeys = {
+  parkAfter: duration().describe("How long a sink takes nothing before its events go to the store"),
+  maxParkedBytes: byteSize().describe("Size of one sink's events in the store, at most; 0 parks none"),
+  maxParkedAge: duration({ min: 1 }).describe("How long an event waits in the store, at most"),
+  whenFull: choice(["block", "drop-oldest"]).describe(
+    "At these limits: hold the replication slot (block), or drop the oldest events and tell of the gap",
+  ),
+};
+
 const maxBatchSize = integer({ min: 1, max: 100_000 });
 
 const connectionKeys = {
@@ -164,6 +173,8 @@ const sinkKeys = {
     .meta({ id: "SinkRetry" }).exactOptional(),
   queue: z.strictObject(allExactOptional(queueKeys)).describe("Queue of this sink")
     .meta({ id: "SinkQueue" }).exactOptional(),
+  parking: z.strictObject(allExactOptional(parkingKeys)).describe("Parking of this sink's events")
+    .meta({ id: "SinkParking" }).exactOptional(),
   typeMappings: typeMappings.describe("Other event types than the usual ones; adt changes bodies as well")
     .exactOptional(),
 };
@@ -230,12 +241,18 @@ function makeSchema(kinds: SinkKinds) {
     watch: flag().describe("Reload the configuration when its file has changed, as SIGHUP does").prefault(
       false,
     ),
+    parking: z.strictObject({
+      parkAfter: parkingKeys.parkAfter.prefault("30s"),
+      maxParkedBytes: parkingKeys.maxParkedBytes.prefault("1GiB"),
+      maxParkedAge: parkingKeys.maxParkedAge.prefault("7d"),
+      whenFull: parkingKeys.whenFull.prefault("block"),
+    }).describe("How events wait in the store for a sink that takes none").prefault({}),
     shutdownTimeout: duration().describe("How long a stop waits for what is in flight").prefault("10s"),
     store: z.union([choice(["postgres"]), z.strictObject({ sqlite: path().describe("File of the store") })], {
       error: "expected postgres, or sqlite with a path",
     })
       .describe(
-        "Where dead letters are kept: the schema digitaltwins_eventing of the source's database, or a SQLite file",
+        "Where dead letters and parked events are kept: the schema digitaltwins_eventing of the source's database, or a SQLite file",
       )
       .prefault("postgres"),
     deadLetterFile: path()

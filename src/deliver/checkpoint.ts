@@ -4,7 +4,7 @@ import type { Lsn } from "../postgres/lsn.ts";
 
 /** What delivery has to know of an event. */
 export type DeliverableEvent =
-  & Pick<RouterEvent, "event" | "committedAt">
+  & Pick<RouterEvent, "event" | "graph" | "committedAt">
   & Partial<Pick<RouterEvent, "position">>;
 
 /** An event that not all its sinks have settled; one object shared by their queues. */

@@ -1,7 +1,9 @@
 import type { RouterEvent } from "../event/cloud_event.ts";
+import { OWN_DIALECT } from "../event/dialect.ts";
 import { type Log, logOf } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
+import type { Connected } from "../postgres/replication/stream_chunk.ts";
 import type { Target } from "../route/router.ts";
 import type { StreamStart } from "../sink/sink.ts";
 import { type Clock, systemClock } from "../sink/clock.ts";
@@ -15,12 +17,17 @@ import { Replays } from "./replays.ts";
 import { type SinkChanges, SinkRoster } from "./sink_roster.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { DeadLetterShelf } from "./store/dead_letter_shelf.ts";
+import type { Outbox } from "./store/outbox.ts";
 
 /** What a dispatcher works with. */
 export interface DispatcherOptions {
   readonly deadLetters: DeadLetterStore;
   /** Where somebody may ask for dead letters to be tried again; that is looked for only if it is given. */
   readonly shelf?: DeadLetterShelf;
+  /** Where events wait for sinks that take none; without it they wait in the queues alone. */
+  readonly outbox?: Outbox;
+  /** The type that a gap has on a route; the router's own when left out. */
+  readonly gapType?: (route: string) => string;
   readonly metrics: Metrics;
   readonly log?: Log;
   /** Numbers from 0 to less than 1, for the jitter of retries. */
@@ -31,6 +38,9 @@ export interface DispatcherOptions {
   /** Called when `confirmable` has grown, once for each step in which it did. */
   readonly onConfirmable?: (lsn: Lsn) => void;
 }
+
+/** How a stream begins: see `Connected`. */
+export type Beginning = Pick<Connected, "sameTimelineAsBefore" | "wasElsewhere" | "confirmed">;
 
 interface Waiter {
   readonly condition: () => boolean;
@@ -68,10 +78,6 @@ export class Dispatcher implements AsyncDisposable {
   constructor(sinks: readonly SinkSettings[], options: DispatcherOptions) {
     const { metrics, random = Math.random, clock = systemClock, log = logOf("deliver") } = options;
     const changed = () => this.#changed();
-    const settled = (event: QueuedEvent) => {
-      if (event.origin) event.origin.settled(event);
-      else if (event.unsettled.isAwaited) this.#checkpoint.settle(event.unsettled);
-    };
     this.#clock = clock;
     this.#onConfirmable = options.onConfirmable;
     this.#deadLetters = new DeadLetterQueue(options.deadLetters, { clock, random, log, changed });
@@ -83,7 +89,9 @@ export class Dispatcher implements AsyncDisposable {
       random,
       deadLetters: this.#deadLetters,
       signal: this.#abort.signal,
-      settled,
+      outbox: options.outbox,
+      gapType: options.gapType ?? (() => OWN_DIALECT.types.Gap),
+      settled: (event) => this.#checkpoint.settle(event),
       dropped: (sink, events) => this.#dropped.addLeft(sink, events),
       changed,
       stream: () => this.#stream,
@@ -138,9 +146,9 @@ export class Dispatcher implements AsyncDisposable {
   offer(event: RouterEvent, targets: readonly Target[]): void {
     const unsettled = new UnsettledEvent(event, Infinity);
     for (const { sink, route } of targets) {
-      const worker = this.#roster.at(sink);
-      if (worker.takesOffers) worker.enqueue(new QueuedEvent(unsettled, route));
-      else this.#dropped.add(worker.state.name, route);
+      const parking = this.#roster.at(sink);
+      if (parking.takesOffers) parking.enqueue(new QueuedEvent(unsettled, route));
+      else this.#dropped.add(parking.state.name, route);
     }
   }
 
@@ -156,26 +164,35 @@ export class Dispatcher implements AsyncDisposable {
   /** All events queued before may be confirmed as `lsn` once every sink has settled them. */
   settle(lsn: Lsn): void {
     this.#checkpoint.mark(lsn);
+    for (const parking of this.#roster.parkings) parking.passed(lsn);
     this.#announce();
   }
 
   /** `mayDeliver` may have another answer. */
   reconsider(): void {
     for (const worker of this.#roster.workers) worker.reconsider();
+    for (const parking of this.#roster.parkings) parking.step();
     this.#changed();
   }
 
-  /** What was committed before `lsn`, and still waits, has been settled by somebody else: it goes nowhere any more. */
-  leaveOutBefore(lsn: Lsn): void {
-    this.#settledElsewhere = lsn;
+  /**
+   * To be called whenever the stream begins anew, before its first event, and waited for. What was committed before the
+   * confirmed position, and still waits, has been settled by somebody else: it goes nowhere any more. In another history
+   * than before, what was settled so far may not be confirmed.
+   */
+  async resume(beginning: Beginning): Promise<void> {
+    const { sameTimelineAsBefore, wasElsewhere, confirmed } = beginning;
+    if (!sameTimelineAsBefore) {
+      this.#checkpoint.forgetMarks();
+      this.#announced = undefined;
+    }
+    this.#settledElsewhere = confirmed;
+    await Promise.all(
+      this.#roster.parkings.map((parking) =>
+        parking.recall({ hasSameHistory: sameTimelineAsBefore, wasElsewhere })
+      ),
+    );
     this.reconsider();
-  }
-
-  /** What was settled so far may not be confirmed: the database has another history than before. */
-  forgetMarks(): void {
-    this.#checkpoint.forgetMarks();
-    this.#announced = undefined;
-    this.#settledElsewhere = 0n;
   }
 
   /** The newest settled mark; only ever grows, until marks are forgotten. */
@@ -214,6 +231,7 @@ export class Dispatcher implements AsyncDisposable {
   async #close(): Promise<void> {
     const replaysEnd = this.#replays?.stop();
     for (const worker of this.#roster.workers) worker.hurry();
+    for (const parking of this.#roster.parkings) parking.hurry();
     await this.#until(() => this.#isStuckOrIdle(), this.#hurry.signal).catch(() => {});
     const reason = new DOMException("The router stops delivering", "AbortError");
     this.#abort.abort(reason);
@@ -226,11 +244,12 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   #hasRoom(): boolean {
-    return this.#roster.workers.every((worker) => worker.hasRoom);
+    return this.#roster.parkings.every((parking) => parking.hasRoom);
   }
 
   #isStuckOrIdle(): boolean {
-    return this.#deadLetters.isStuckOrIdle && this.#roster.workers.every((worker) => worker.isStuckOrIdle);
+    return this.#deadLetters.isStuckOrIdle && this.#roster.workers.every((worker) => worker.isStuckOrIdle) &&
+      this.#roster.parkings.every((parking) => parking.isStuckOrIdle);
   }
 
   /** Resolves once the condition, which is looked at after each change, holds. */

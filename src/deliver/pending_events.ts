@@ -1,6 +1,7 @@
 import type { Failures } from "./assessment.ts";
 import type { UnsettledEvent } from "./checkpoint.ts";
 import { LinkedQueue } from "./linked_queue.ts";
+import type { ParkingPlace } from "./parking_place.ts";
 
 /** Where an event comes from that is no news of the stream, and who wants to know what became of it. */
 export interface Origin {
@@ -21,10 +22,19 @@ export class QueuedEvent {
   isBuried = false;
   /** Which history of the database it is of, as the worker counts them. */
   history = 0;
+  /** It was not sent, since somebody else sees to it. */
+  isLeftOut = false;
   /** What was tried, once a delivery has failed. */
   failures: Failures | undefined = undefined;
   /** The queue's. */
   next: QueuedEvent | undefined = undefined;
+  /** The outbox's, once it has got one. */
+  parking: ParkingPlace | undefined = undefined;
+  /** Nobody but the outbox is to get it. */
+  isHeld = false;
+  // Of those that are settled nowhere, in commit order.
+  older: QueuedEvent | undefined = undefined;
+  newer: QueuedEvent | undefined = undefined;
 
   constructor(unsettled: UnsettledEvent, route: string, origin?: Origin) {
     this.unsettled = unsettled;
@@ -171,6 +181,19 @@ export class PendingEvents {
       commitOf(a) < commitOf(b) ? -1 : commitOf(a) > commitOf(b) ? 1 : 0
     );
     for (const event of all) this.push(event);
+  }
+
+  /** Takes every event that waits; keys that are held stay so. */
+  takeWaiting(): QueuedEvent[] {
+    const events: QueuedEvent[] = [];
+    for (const { key, waiting, heldBy } of this.#lanes.values()) {
+      takeFrom(waiting, events);
+      if (heldBy === undefined) this.#lanes.delete(key);
+    }
+    takeFrom(this.#fresh, events);
+    this.#freshBytes = 0;
+    takeFrom(this.#ready, []);
+    return events;
   }
 
   /** Gives a taken event back as the first of its key, which stays held. Later events of the key come back before it. */

@@ -97,7 +97,7 @@ export class Replays {
       const event = readStoredEvent(text);
       const origin: Origin = { letter: id, settled: ({ isBuried }) => this.#settled(sink, id, isBuried) };
       const committedAt = Date.parse(event.time) || this.#clock.now();
-      return new QueuedEvent(new UnsettledEvent({ event, committedAt }, Infinity), route, origin);
+      return new QueuedEvent(new UnsettledEvent({ event, graph: "", committedAt }, Infinity), route, origin);
     } catch (error) {
       this.#log.warn("Cannot replay a dead letter", { id, sink, error: messageOf(error) });
       return undefined;

@@ -62,7 +62,7 @@ export class SinkHealth {
   down(error: SinkError): void {
     if (this.#condition === "down") return;
     this.#log.error(
-      "Sink is down and holds the replication slot: remove the cause, then reload the configuration or restart",
+      "Sink is down: remove the cause, then reload the configuration or restart",
       { sink: this.#sink, error: error.message },
     );
     this.#lastError = error.message;

@@ -2,8 +2,12 @@ import type { Log } from "../observe/log.ts";
 import { messageOf } from "../observe/message_of.ts";
 import type { Clock } from "../sink/clock.ts";
 import { isInTime } from "./is_in_time.ts";
+import { Parking, type ParkingSurroundings } from "./parking.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import { SinkWorker, type Surroundings } from "./sink_worker.ts";
+
+/** What a place needs of the dispatcher, for the worker and the parking of its sink. */
+export type PlaceSurroundings = Omit<Surroundings, "settled"> & ParkingSurroundings;
 
 /** Milliseconds that a sink gets to let go after the abort. */
 const GRACE = 2000;
@@ -13,6 +17,7 @@ const GRACE = 2000;
  */
 export class SinkPlace {
   readonly worker: SinkWorker;
+  readonly parking: Parking;
   #settings: SinkSettings;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -26,8 +31,20 @@ export class SinkPlace {
   /** Some route may still lead here. */
   #isRouted = true;
 
-  constructor(settings: SinkSettings, surroundings: Surroundings) {
-    this.worker = new SinkWorker(settings, surroundings);
+  constructor(settings: SinkSettings, surroundings: PlaceSurroundings) {
+    this.worker = new SinkWorker(settings, {
+      ...surroundings,
+      settled: (event) => event.origin ? event.origin.settled(event) : this.parking.settled(event),
+      isSettledElsewhere: (event) =>
+        event.parking?.state === "parked"
+          ? this.parking.isStale(event)
+          : surroundings.isSettledElsewhere(event),
+      changed: () => {
+        this.parking.step();
+        surroundings.changed();
+      },
+    });
+    this.parking = new Parking(settings, this.worker, surroundings);
     this.#settings = settings;
     this.#clock = surroundings.clock;
     this.#log = surroundings.log;
@@ -53,7 +70,7 @@ export class SinkPlace {
   }
 
   get state(): SinkState {
-    return { ...this.worker.state, ...(this.isLeaving && { state: "leaving" }) };
+    return { ...this.parking.state, ...(this.isLeaving && { state: "leaving" }) };
   }
 
   /**
@@ -65,6 +82,7 @@ export class SinkPlace {
       await this.#letGo(patience);
       this.#settings = settings;
       this.worker.serve(settings);
+      this.parking.serve(settings);
     });
   }
 
@@ -96,7 +114,7 @@ export class SinkPlace {
   /** To be called after each change: a sink that was removed may be done. */
   proceed(): void {
     if (this.#state !== "leaving") return;
-    const isDone = !this.#isRouted && this.worker.isIdle;
+    const isDone = !this.#isRouted && this.worker.isIdle && this.parking.isEmpty;
     const isHopeless = this.#isLate && this.worker.state.state !== "connected";
     if (isDone || isHopeless) this.#ending = this.#end();
   }
@@ -105,9 +123,11 @@ export class SinkPlace {
   async close(): Promise<void> {
     this.#cancelDeadline?.();
     if (this.#ending) return void await isInTime(this.#ending, GRACE, this.#clock);
+    const parked = isInTime(this.parking.stop(), GRACE, this.#clock);
     const ended = Promise.all([this.worker.stop(), this.#replacing]);
     if (await isInTime(ended, GRACE, this.#clock)) await this.#dispose();
     else this.#leftBehind();
+    await parked;
   }
 
   /** Looked at again from time to time: a sink that does not answer changes nothing. */
@@ -125,6 +145,7 @@ export class SinkPlace {
     this.#cancelDeadline?.();
     await this.#replacing;
     await this.#letGo(0);
+    this.parking.drop();
     this.worker.drop();
     this.#state = "left";
     this.#changed();

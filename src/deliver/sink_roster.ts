@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "../observe/message_of.ts";
-import { SinkPlace } from "./sink_place.ts";
+import type { Parking } from "./parking.ts";
+import { type PlaceSurroundings, SinkPlace } from "./sink_place.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
-import type { SinkWorker, Surroundings } from "./sink_worker.ts";
+import type { SinkWorker } from "./sink_worker.ts";
 
 /** What has become of the sinks. */
 export interface SinkChanges {
@@ -21,27 +22,34 @@ export interface SinkChanges {
 
 /** The sinks that are served: each keeps its index for as long as it is, and none ever gets that of another. */
 export class SinkRoster {
-  readonly #surroundings: Surroundings;
+  readonly #surroundings: PlaceSurroundings;
   /** By index; where a sink has left is a hole. */
   readonly #places: (SinkPlace | undefined)[];
   /** Of all of them; one that has left is gone from here. */
   #workers: readonly SinkWorker[];
+  /** Of the workers, in the same order. */
+  #parkings: readonly Parking[];
   #hasLeaving = false;
 
-  constructor(sinks: readonly SinkSettings[], surroundings: Surroundings) {
+  constructor(sinks: readonly SinkSettings[], surroundings: PlaceSurroundings) {
     this.#surroundings = surroundings;
     this.#places = sinks.map((settings) => new SinkPlace(settings, surroundings));
     this.#workers = this.#live.map(({ worker }) => worker);
+    this.#parkings = this.#live.map(({ parking }) => parking);
   }
 
   get workers(): readonly SinkWorker[] {
     return this.#workers;
   }
 
-  at(index: number): SinkWorker {
+  get parkings(): readonly Parking[] {
+    return this.#parkings;
+  }
+
+  at(index: number): Parking {
     const place = this.#places[index];
     if (place === undefined) throw new RangeError(`Cannot queue an event: there is no sink ${index}`);
-    return place.worker;
+    return place.parking;
   }
 
   /** Who serves the sink of this name, if it is wanted. */
@@ -119,15 +127,21 @@ export class SinkRoster {
     const place = new SinkPlace(settings, this.#surroundings);
     const index = this.#places.push(place) - 1;
     this.#workers = [...this.#workers, place.worker];
+    this.#parkings = [...this.#parkings, place.parking];
     place.worker.start();
+    void place.parking.recall();
     return index;
   }
 
-  #leave(index: number, { worker, settings: { name } }: SinkPlace): void {
+  #leave(index: number, { worker, parking, settings: { name } }: SinkPlace): void {
     this.#places[index] = undefined;
     this.#workers = this.#workers.filter((other) => other !== worker);
+    this.#parkings = this.#parkings.filter((other) => other !== parking);
     this.#hasLeaving = this.#live.some(({ isLeaving }) => isLeaving);
-    if (!this.#live.some(({ settings }) => settings.name === name)) worker.forgetGauges();
+    if (!this.#live.some(({ settings }) => settings.name === name)) {
+      worker.forgetGauges();
+      parking.forgetGauges();
+    }
     this.#surroundings.log.info("Sink has left", { sink: name });
   }
 

@@ -15,6 +15,20 @@ export interface SinkSettings {
   readonly retry: RetrySettings;
   /** When the queue counts as full: events, or UTF-8 bytes of their bodies. */
   readonly queue: { readonly maxEvents: number; readonly maxBytes: number };
+  /** How its events are parked; they are not when left out. */
+  readonly parking?: ParkingSettings;
+}
+
+/** When a sink's events are parked, and how many. */
+export interface ParkingSettings {
+  /** Milliseconds that the sink takes nothing before that. */
+  readonly parkAfter: number;
+  /** UTF-8 bytes of their bodies; with 0 none are. */
+  readonly maxParkedBytes: number;
+  /** Milliseconds. */
+  readonly maxParkedAge: number;
+  /** What becomes of the next event: it waits in PostgreSQL, or the oldest ones make room for it. */
+  readonly whenFull: "block" | "drop-oldest";
 }
 
 /** What `/readyz` and the status page tell of a sink. */
@@ -22,7 +36,7 @@ export interface SinkState {
   readonly name: string;
   readonly kind: string;
   /** `leaving`: it was removed from the configuration, and gets only what it was sent before. */
-  readonly state: SinkCondition | "leaving";
+  readonly state: SinkCondition | "parked" | "leaving";
   /** When the state began, in milliseconds since 1970. */
   readonly since: number;
   /** Why it is not connected. */
@@ -30,4 +44,9 @@ export interface SinkState {
   /** Not settled yet: waiting, in flight, retried or on the way to the dead letters. */
   readonly queuedEvents: number;
   readonly queuedBytes: number;
+  /** Kept for it in the store. */
+  readonly parkedEvents?: number;
+  readonly parkedBytes?: number;
+  /** It is parked, and yet no more can be written to the store for now. */
+  readonly holdsSlot?: boolean;
 }

@@ -149,6 +149,17 @@ export class SinkWorker {
     return this.#outage !== undefined && this.#flights.size === 0 && !this.#connecting;
   }
 
+  /** Since when it takes nothing, in milliseconds since 1970; undefined while all is well. */
+  get failingSince(): number | undefined {
+    const { condition, since } = this.#stall() ?? this.#health;
+    return condition === "connected" ? undefined : since;
+  }
+
+  /** How many events the sink took or rejected, ever. */
+  get settledEver(): number {
+    return this.#settledEver;
+  }
+
   get state(): SinkState {
     const { condition, since, lastError } = this.#stall() ?? this.#health;
     return {
@@ -240,6 +251,17 @@ export class SinkWorker {
       this.#takeBack(flight, flight.batch);
     }
     this.#tellWhenQuiet();
+  }
+
+  /** Takes back what waits and the sink does not have, in commit order for each key. */
+  takeWaiting(): readonly QueuedEvent[] {
+    const waiting = this.#pending.takeWaiting();
+    for (const { unsettled } of waiting) {
+      this.#events--;
+      this.#bytes -= unsettled.bytes;
+      if (!unsettled.isAwaited) this.#countOffered(-1, -unsettled.bytes);
+    }
+    return waiting;
   }
 
   /** After a halt: has the queue go on with a sink that is to be connected, perhaps for the first time. */
@@ -338,6 +360,7 @@ export class SinkWorker {
     for (const event of taken) {
       if (kept.has(event)) continue;
       if (!keys.has(event.key)) this.#pending.release(event.key);
+      event.isLeftOut = true;
       this.#forget(event);
     }
     this.#meter.queue(this.#events, this.#bytes);
@@ -347,7 +370,7 @@ export class SinkWorker {
 
   /** Nobody needs the event of the stream any more, because the sink has it or the database has not. */
   #hasAlready(event: QueuedEvent): boolean {
-    if (event.origin !== undefined) return false;
+    if (event.origin?.letter !== undefined) return false;
     return this.#trail.isObsolete(event) || (this.#sink.has?.(event.unsettled.event.event) ?? false);
   }
 

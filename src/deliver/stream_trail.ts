@@ -27,12 +27,14 @@ export class StreamTrail {
   }
 
   isObsolete({ origin, history }: QueuedEvent): boolean {
-    return origin === undefined && history < this.#history;
+    return origin?.letter === undefined && history < this.#history;
   }
 
   /** To be called of events that the sink has taken, in their order. */
   taken(events: readonly QueuedEvent[]): void {
-    const last = events.findLast(({ origin, history }) => origin === undefined && history === this.#history);
+    const last = events.findLast(({ origin, history }) =>
+      origin?.letter === undefined && history === this.#history
+    );
     if (last) this.#after = last.unsettled.event.event;
   }
 }

@@ -34,6 +34,7 @@ export interface CloudEvent {
 /** An event with what the router itself needs to know of it. */
 export interface RouterEvent {
   readonly event: CloudEvent;
+  readonly graph: string;
   readonly format: EventFormat;
   /** Undefined for what did not come in the stream. */
   readonly position: Position | undefined;

@@ -135,6 +135,7 @@ export class EventFactory {
         data,
         ...attributes,
       },
+      graph: item.graph,
       format,
       position,
       committedAt: stamp.committedAt,

@@ -6,7 +6,9 @@ import type { Gap } from "../twin/twin_change.ts";
 export type GapReason =
   | Gap["reason"]
   /** A change has more events than an id can number. */
-  | "too_many_events";
+  | "too_many_events"
+  /** A sink has been out of reach for longer than its events may wait. */
+  | "dropped_by_policy";
 
 /** What an event says of others that nobody gets; how many of them where that is known. */
 export function gapData(

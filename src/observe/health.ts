@@ -6,6 +6,8 @@ export interface PartState {
   /** Unique among the parts: `replication`, `sink.Hook`. */
   readonly name: string;
   readonly ready: boolean;
+  /** It does its work, but not as it should; no when left out. */
+  readonly degraded?: boolean;
   /** One word: `streaming`, `connecting`, `down`. */
   readonly state: string;
   /** When the state began, in milliseconds since 1970. */
@@ -23,6 +25,8 @@ export type Part = () => PartState | readonly PartState[];
 export interface HealthReport {
   /** True while there are parts and all of them are ready. */
   readonly ready: boolean;
+  /** Some part is. */
+  readonly degraded: boolean;
   readonly parts: readonly ReportedPart[];
 }
 
@@ -48,7 +52,11 @@ export class Health {
   /** The states at this moment. */
   report(): HealthReport {
     const parts = [...this.#parts].flatMap((part) => this.#ask(part));
-    return { ready: parts.length > 0 && parts.every(({ ready }) => ready), parts };
+    return {
+      ready: parts.length > 0 && parts.every(({ ready }) => ready),
+      degraded: parts.some(({ degraded }) => degraded),
+      parts,
+    };
   }
 
   /** A part that cannot even tell its state must not make the whole report fail. */

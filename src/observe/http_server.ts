@@ -77,7 +77,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
 const INDEX = `Twinrouter
 
 /livez    200 while the program runs
-/readyz   200 while changes stream in and every sink is connected, else 503; how each part is doing
+/readyz   200 while changes stream in and every sink is connected or parked, else 503; how each part is doing
 /metrics  for Prometheus
 `;
 

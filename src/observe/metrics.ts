@@ -81,6 +81,27 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly parkedEvents = new Gauge({
+    name: "twinrouter_parked_events",
+    help: "Events in the store that wait for a sink which takes none",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly parkedBytes = new Gauge({
+    name: "twinrouter_parked_bytes",
+    help: "Size of the events in the store that wait for a sink which takes none",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
+  readonly parkedDropped = new Counter({
+    name: "twinrouter_parked_dropped_events_total",
+    help: "Events that were dropped from the store to make room for newer ones",
+    labelNames: ["sink"] as const,
+    registers: [this.registry],
+  });
+
   readonly sinkConnected = new Gauge({
     name: "twinrouter_sink_connected",
     help: "1 while a sink can be reached, else 0",

@@ -107,6 +107,7 @@ Deno.test("applies every default", () => {
     options: { pretty: false },
     retry: { initial: 200, max: 30_000, maxAttempts: 10 },
     queue: { maxEvents: 10_000, maxBytes: 64 * 2 ** 20 },
+    parking: { parkAfter: 30_000, maxParkedBytes: 2 ** 30, maxParkedAge: 604_800_000, whenFull: "block" },
   }]);
   assert(!("eventSource" in rest));
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Dispatcher } from "../../src/deliver/dispatcher.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
-import { DeadLetterRecords, Delivery, LogRecords } from "../support/delivery.ts";
+import { BEGINNING, DeadLetterRecords, Delivery, LogRecords } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
 import { routerEvent } from "../support/router_events.ts";
 import {
@@ -89,7 +89,7 @@ Deno.test("a dead letter names the route by which its sink got the event", async
 Deno.test("after marks are forgotten the same LSN is announced again", async () => {
   await using delivery = new Delivery([new ScriptedSink()]);
   delivery.dispatcher.settle(10n);
-  delivery.dispatcher.forgetMarks();
+  await delivery.dispatcher.resume({ ...BEGINNING, sameTimelineAsBefore: false });
   assert.equal(delivery.dispatcher.confirmable, undefined);
   delivery.dispatcher.settle(10n);
   assert.deepEqual(delivery.confirmed, [10n, 10n]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Delivery } from "../support/delivery.ts";
+import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
 import { Hold, ScriptedSink } from "../support/scripted_sink.ts";
 
@@ -44,12 +44,12 @@ Deno.test("what somebody else has settled is left out and counts as settled, and
   await delivery.send("a");
   dispatcher.settle(6n);
   mayDeliver = true;
-  dispatcher.leaveOutBefore(4n);
+  await dispatcher.resume({ ...BEGINNING, confirmed: 4n });
   await turn();
   assert.deepEqual(sink.takenIds, ["a-4", "a-5"]);
   assert.equal(dispatcher.confirmable, 6n);
   assert.deepEqual(dispatcher.states().map(({ queuedEvents }) => queuedEvents), [0]);
-  dispatcher.forgetMarks();
+  await dispatcher.resume({ ...BEGINNING, sameTimelineAsBefore: false });
   await delivery.send("c");
   assert.deepEqual(sink.takenIds, ["a-4", "a-5", "c-6"]);
 });

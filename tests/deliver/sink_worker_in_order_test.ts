@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { CloudEvent, Resumption, StreamStart } from "../../src/sink/sink.ts";
-import { Delivery } from "../support/delivery.ts";
+import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
 import {
   answering,
@@ -176,7 +176,7 @@ Deno.test("what waits when the stream begins on another timeline is obsolete, an
   await test.delivery.send("a");
   await test.delivery.send("b", "c");
   const other = { ...STREAM, timeline: 2, ancestors: [{ timeline: 1, end: 5n }] };
-  test.delivery.dispatcher.forgetMarks();
+  await test.delivery.dispatcher.resume({ ...BEGINNING, sameTimelineAsBefore: false });
   await test.begin(other, true);
   await test.delivery.send("d", "a");
   hold.release();

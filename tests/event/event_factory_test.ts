@@ -58,6 +58,7 @@ Deno.test("an event has the attributes of its change", async () => {
       sequence: "00000016b374d848-00000000-0000",
       data: JSON.stringify(room),
     },
+    graph: "digitaltwins",
     format: "EventNotification",
     position: { commitLsn: 0x16_B374D848n, ordinal: 0 },
     committedAt: Date.UTC(2026, 0, 1, 12) + 123.456,

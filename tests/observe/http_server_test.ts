@@ -46,7 +46,7 @@ Deno.test("/readyz is 503 before there are parts and until each is ready, and te
     assert.equal(headers.get("cache-control"), "no-store");
     return { status, report: JSON.parse(body) };
   };
-  assert.deepEqual(await ready(), { status: 503, report: { ready: false, parts: [] } });
+  assert.deepEqual(await ready(), { status: 503, report: { ready: false, degraded: false, parts: [] } });
 
   health.add(() => ({
     name: "replication",
@@ -59,6 +59,7 @@ Deno.test("/readyz is 503 before there are parts and until each is ready, and te
     status: 503,
     report: {
       ready: false,
+      degraded: false,
       parts: [
         { name: "replication", ready: false, state: "connecting", since: "2026-01-01T00:00:00.000Z" },
         {
@@ -73,6 +74,9 @@ Deno.test("/readyz is 503 before there are parts and until each is ready, and te
   });
   streaming = true;
   assert.equal((await ready()).status, 200);
+  health.add(part("sink.Away", true, { degraded: true }));
+  const { status, report } = await ready();
+  assert.deepEqual([status, report.degraded], [200, true]);
 });
 
 Deno.test("/readyz shows no secret, and survives a part that fails", () => {

@@ -1,5 +1,5 @@
 import type { DeadLetter, DeadLetterStore } from "../../src/deliver/dead_letter.ts";
-import { Dispatcher, type DispatcherOptions } from "../../src/deliver/dispatcher.ts";
+import { type Beginning, Dispatcher, type DispatcherOptions } from "../../src/deliver/dispatcher.ts";
 import type { SinkSettings } from "../../src/deliver/sink_settings.ts";
 import type { Log, LogFields } from "../../src/observe/log.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
@@ -70,6 +70,9 @@ export class Delivery implements AsyncDisposable {
     await disposed;
   }
 }
+
+/** The stream of a database that has the same history as before. */
+export const BEGINNING: Beginning = { sameTimelineAsBefore: true, wasElsewhere: false, confirmed: 0n };
 
 /** A log that keeps what it is told. */
 export class LogRecords implements Log {

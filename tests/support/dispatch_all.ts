@@ -25,7 +25,13 @@ export class Dispatching implements AsyncDisposable {
     }], { deadLetters: this.deadLetters, metrics: new Metrics(), log: this.log });
     for (const [index, event] of events.entries()) {
       const position = { commitLsn: BigInt(index + 1), ordinal: 0 };
-      const routed = { event, format: "EventNotification", position, committedAt: Date.now() } as const;
+      const routed = {
+        event,
+        graph: "digitaltwins",
+        format: "EventNotification",
+        position,
+        committedAt: Date.now(),
+      } as const;
       this.#dispatcher.enqueue(routed, [{ sink: 0, route: "all" }]);
       this.#dispatcher.settle(BigInt(index + 1));
     }

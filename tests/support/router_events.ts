@@ -19,6 +19,7 @@ export function routerEvent(
       data: `{"n":${n}}`,
       ...event,
     },
+    graph: "digitaltwins",
     format: "EventNotification",
     position: { commitLsn: BigInt(n), ordinal: 0 },
     committedAt,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeadLetter } from "../../src/deliver/dead_letter.ts";
+import type { OutboxRange, ParkedEvent } from "../../src/deliver/store/outbox.ts";
 import type { DeliveryStore } from "../../src/deliver/store/delivery_store.ts";
 import { readStoredEvent } from "../../src/deliver/stored_event.ts";
 import { hardEvents } from "./hard_events.ts";
@@ -81,8 +82,48 @@ export function testStore(name: string, place: () => Promise<StorePlace>): void 
     assert.deepEqual([status, attempts, reason, lastTime], ["pending", 4, "410", Date.UTC(2026, 1)]);
   });
 
+  test("keeps parked events whole and in order, until they are forgotten", async (store, place) => {
+    const { outbox } = store;
+    assert.deepEqual(await outbox.totals("Hook", 0), { events: 0, bytes: 0, unread: 0, newest: 0 });
+    const parked = hardEvents().map(([, event], index) => ({ ...row(index + 1), event }));
+    const lsn = await outbox.park("Hook", parked.slice(0, 4));
+    const later = await outbox.park("Hook", parked.slice(3));
+    assert(lsn === undefined ? later === undefined : later !== undefined && lsn < later, "where its WAL is");
+    await outbox.park("Other", [row(7)]);
+
+    await using again = place.open("one");
+    const { length } = parked;
+    assert.deepEqual(
+      await again.outbox.page("Hook", { ...ALL, upTo: length }),
+      parked.map(({ event, ...rest }) => ({ ...rest, event: whole(event) })),
+    );
+    const numbers = async (range: Partial<OutboxRange>) =>
+      (await outbox.page("Hook", { ...ALL, ...range })).map(({ number }) => number);
+    assert.deepEqual(await numbers({ after: 2, upTo: 5 }), [3, 4, 5]);
+    assert.deepEqual(await numbers({ maxEvents: 2 }), [1, 2]);
+    assert.deepEqual(await numbers({ maxBytes: 30 }), [1, 2, 3]);
+    assert.deepEqual(await numbers({ maxBytes: 1 }), [1]);
+    await outbox.forget("Hook", [1, 3, 999]);
+    assert.deepEqual(await numbers({ upTo: 5 }), [2, 4, 5]);
+    assert.deepEqual(await outbox.totals("Hook", 4), {
+      events: length - 2,
+      bytes: 10 * (length - 2),
+      unread: length - 4,
+      newest: length,
+    });
+    await outbox.replace("Hook", [4, 5, 6], [{ ...row(4), route: "gap" }]);
+    assert.deepEqual(await numbers({}), [2, 4, ...parked.slice(6).map(({ number }) => number)]);
+    assert.equal((await outbox.page("Hook", ALL))[1]?.route, "gap");
+    assert.equal((await outbox.totals("Other", 0)).events, 1);
+  });
+
   test("shows a router nothing of another's", async (store, place) => {
     await using other = place.open("two");
+    await store.outbox.park("A", [row(1)]);
+    assert.equal((await other.outbox.totals("A", 0)).events, 0);
+    assert.deepEqual(await other.outbox.page("A", ALL), []);
+    await other.outbox.forget("A", [1]);
+    assert.equal((await store.outbox.totals("A", 0)).events, 1);
     await store.deadLetters.write([letter("A", {})]);
     const [{ id = 0 } = {}] = await store.deadLetters.page({}, 0, 10);
     assert.deepEqual(await other.deadLetters.page({}, 0, 10), []);
@@ -90,6 +131,20 @@ export function testStore(name: string, place: () => Promise<StorePlace>): void 
     assert.equal(await other.deadLetters.drop([id]), 0);
     assert.deepEqual(await other.deadLetters.sinksToReplay(), []);
   });
+}
+
+const ALL: OutboxRange = { after: 0, upTo: 1_000, maxEvents: 1_000, maxBytes: 1e9 };
+
+function row(number: number): ParkedEvent {
+  return {
+    number,
+    route: "to-Hook",
+    graph: "digitaltwins",
+    committedAt: Date.UTC(2026, 0, 1) + 0.125,
+    parkedAt: Date.UTC(2026, 0, 2),
+    bytes: 10,
+    event: routerEvent("k", number).event,
+  };
 }
 
 function letter(sink: string, changed: Partial<DeadLetter>): DeadLetter {

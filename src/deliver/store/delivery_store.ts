@@ -1,4 +1,5 @@
 import type { DeadLetterShelf } from "./dead_letter_shelf.ts";
+import type { Outbox } from "./outbox.ts";
 
 /**
  * What a router keeps beyond its own life, beside what its slot keeps. Routers may share a store: each is known by its
@@ -13,6 +14,7 @@ export interface DeliveryStore extends AsyncDisposable {
   /** What would keep it from being made and written; changes nothing. */
   refusal(): Promise<StoreRefusal | undefined>;
   readonly deadLetters: DeadLetterShelf;
+  readonly outbox: Outbox;
 }
 
 /** The store cannot be used until somebody changes something. */

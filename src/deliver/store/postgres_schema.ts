@@ -29,10 +29,36 @@ export const STORE_STATEMENTS: readonly string[] = [
   ADD COLUMN IF NOT EXISTS event text`,
   "CREATE INDEX IF NOT EXISTS idx_dlq_status ON digitaltwins_eventing.dead_letter_queue (status)",
   "CREATE INDEX IF NOT EXISTS idx_dlq_sink ON digitaltwins_eventing.dead_letter_queue (sink_name)",
+  `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.outbox (
+  slot text NOT NULL,
+  sink text NOT NULL,
+  number bigint NOT NULL,
+  route text NOT NULL,
+  graph text NOT NULL,
+  committed_at float8 NOT NULL,
+  parked_at float8 NOT NULL,
+  bytes int NOT NULL,
+  event text NOT NULL,
+  PRIMARY KEY (slot, sink, number)
+)`,
+  `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.checkpoints (
+  slot text NOT NULL,
+  sink text NOT NULL,
+  system_identifier text NOT NULL,
+  timeline int NOT NULL,
+  sequence text NOT NULL,
+  ids text NOT NULL,
+  saved_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (slot, sink)
+)`,
 ];
 
 /** The tables, and the newest column of each. */
-const TABLES: Readonly<Record<string, string>> = { dead_letter_queue: "event" };
+const TABLES: Readonly<Record<string, string>> = {
+  dead_letter_queue: "event",
+  outbox: "event",
+  checkpoints: "ids",
+};
 
 /** What `role` needs in a store that somebody else has made. */
 export function storeGrants(quotedRole: string): readonly string[] {

@@ -2,6 +2,7 @@ import type { ConnectionOptions } from "../../postgres/connection/connection_opt
 import { openSql, type Sql } from "../../postgres/connection/sql.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
 import { PostgresDeadLetters } from "./postgres_dead_letters.ts";
+import { PostgresOutbox } from "./postgres_outbox.ts";
 import { readStoreState, STORE_STATEMENTS } from "./postgres_schema.ts";
 
 /** Milliseconds after which a server that does not answer counts as lost. */
@@ -13,6 +14,7 @@ const PATIENCE = 30_000;
  */
 export class PostgresStore implements DeliveryStore {
   readonly deadLetters: PostgresDeadLetters;
+  readonly outbox: PostgresOutbox;
   readonly #connection: ConnectionOptions;
   readonly #patience: number;
   #sql: (Sql & AsyncDisposable) | undefined;
@@ -37,6 +39,7 @@ export class PostgresStore implements DeliveryStore {
       },
     };
     this.deadLetters = new PostgresDeadLetters(access);
+    this.outbox = new PostgresOutbox(access);
   }
 
   prepare(): Promise<void> {

@@ -2,6 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../../observe/message_of.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
 import { SqliteDeadLetters } from "./sqlite_dead_letters.ts";
+import { SqliteOutbox } from "./sqlite_outbox.ts";
 
 /** What stands in for a table that others may have made. */
 const STATEMENTS = `
@@ -22,11 +23,33 @@ const STATEMENTS = `
     event TEXT NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS dead_letters_by_status ON dead_letter_queue (status);
+  CREATE TABLE IF NOT EXISTS outbox (
+    slot TEXT NOT NULL,
+    sink TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    route TEXT NOT NULL,
+    graph TEXT NOT NULL,
+    committed_at REAL NOT NULL,
+    parked_at REAL NOT NULL,
+    bytes INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (slot, sink, number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS checkpoints (
+    slot TEXT NOT NULL,
+    sink TEXT NOT NULL,
+    system_identifier TEXT NOT NULL,
+    timeline INTEGER NOT NULL,
+    sequence TEXT NOT NULL,
+    ids TEXT NOT NULL,
+    PRIMARY KEY (slot, sink)
+  ) STRICT;
 `;
 
 /** The store in a file of its own, for sources where the router may not write. Each write is on disk when it returns. */
 export class SqliteStore implements DeliveryStore {
   readonly deadLetters: SqliteDeadLetters;
+  readonly outbox: SqliteOutbox;
   readonly #path: string;
   #database: DatabaseSync | undefined;
 
@@ -34,6 +57,7 @@ export class SqliteStore implements DeliveryStore {
     this.#path = path;
     const access: SqliteAccess = { slot, use: (work) => this.#use(work) };
     this.deadLetters = new SqliteDeadLetters(access);
+    this.outbox = new SqliteOutbox(access);
   }
 
   prepare(): Promise<void> {

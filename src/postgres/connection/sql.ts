@@ -9,7 +9,7 @@ import { openConnection } from "./open_connection.ts";
 import { quoteString } from "./quote.ts";
 import { type Handover, SqlSocket } from "./sql_socket.ts";
 
-export type { Sql } from "postgres";
+export type { Sql, TransactionSql } from "postgres";
 
 const log = logOf("postgres");
 const END_SECONDS = 2;

@@ -1,0 +1,663 @@
+import { isWorthTelling } from "../observe/is_worth_telling.ts";
+import type { Log } from "../observe/log.ts";
+import { messageOf } from "../observe/message_of.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { Lsn } from "../postgres/lsn.ts";
+import type { Clock } from "../sink/clock.ts";
+import { UnsettledEvent } from "./checkpoint.ts";
+import { ForgottenEvents } from "./forgotten_events.ts";
+import { OutstandingEvents } from "./outstanding_events.ts";
+import { gapsInPlaceOf, isParkedGap } from "./parked_gap.ts";
+import { type Origin, QueuedEvent } from "./pending_events.ts";
+import { backoff, type RetrySettings } from "./retry_policy.ts";
+import type { SinkSettings, SinkState } from "./sink_settings.ts";
+import type { SinkWorker } from "./sink_worker.ts";
+import type { Outbox, ParkedEvent } from "./store/outbox.ts";
+import { WalGate } from "./wal_gate.ts";
+
+/** What is written, and what is read, at once. */
+const BATCH = { maxEvents: 1_000, maxBytes: 4 * 1024 * 1024 };
+const PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 };
+
+const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
+
+/** What a sink's parking needs of the dispatcher. */
+export interface ParkingSurroundings {
+  /** Without it nothing is ever parked. */
+  readonly outbox: Outbox | undefined;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** The type that a gap has on a route. */
+  readonly gapType: (route: string) => string;
+  /** Whether anything may be sent now; the outbox is another router's else. */
+  readonly mayDeliver: () => boolean;
+  /** Whether nobody needs the event any more. */
+  readonly isSettledElsewhere: (event: QueuedEvent) => boolean;
+  /** So many events will never reach the sink, which is no longer wanted; they are settled. */
+  readonly dropped: (sink: string, events: number) => void;
+  /** This sink has settled the event, or it is parked. */
+  readonly settled: (event: UnsettledEvent) => void;
+  /** There may be room again, or nothing left to do. */
+  readonly changed: () => void;
+}
+
+/**
+ * Stands between the stream and a sink's worker. While all is well, events go straight on. Once the sink has taken
+ * nothing for `parkAfter`, what it has not settled is written to the outbox, in order; from then on the stream's events
+ * go there and the worker's come from there, so that the slot moves on. The worker keeps what it has, to try its sink
+ * with. When the sink takes events again and nothing is left unread, the events on their way to the outbox go to the
+ * worker instead, and the stream's after them: in one step, so that none is lost or overtaken.
+ *
+ * `#step` decides what happens next and is called whenever something changed.
+ */
+export class Parking {
+  #settings: SinkSettings;
+  readonly #worker: SinkWorker;
+  readonly #surroundings: ParkingSurroundings;
+  readonly #outstanding = new OutstandingEvents();
+  readonly #gate: WalGate;
+  readonly #forgotten: ForgottenEvents;
+  /** Of what is read from the outbox. */
+  readonly #origin: Origin = { settled: (event) => this.#leave(event) };
+
+  /** Until it is known what is in the outbox, what comes is kept back as well. */
+  #isParked: boolean;
+  #isRecalled: boolean;
+  #generation = 0;
+  #parkedAt = 0;
+  /** Nothing is held against the sink from before. */
+  #heldSince = 0;
+  /** What the worker does not have: it is on its way to the outbox. */
+  readonly #held = { events: 0, bytes: 0 };
+  /** What is in the outbox. */
+  readonly #kept = { events: 0, bytes: 0 };
+  /** Of that, what the worker does not have. */
+  #unread = 0;
+  /** Of that which the worker has, when it was parked, by number. */
+  readonly #window = new Map<number, number>();
+  #number = 0;
+  /** All up to here are in the outbox, and all up to there are the worker's. */
+  #durable = 0;
+  #lastRead = 0;
+
+  #writing: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
+  #isDropping = false;
+  #cancelRetry: (() => void) | undefined;
+  #failures = 0;
+  #lastError: string | undefined;
+  #isFull = false;
+  #dropped = 0;
+  #cancelOutage: (() => void) | undefined;
+  #cancelStall: (() => void) | undefined;
+  /** What the sink had settled when it was found to be stuck. */
+  #stuckAt: number | undefined;
+  #isAwake = false;
+  #isPaused = false;
+  #isClosing = false;
+  #isClosed = false;
+  #isGone = false;
+  #endWait = () => {};
+
+  constructor(settings: SinkSettings, worker: SinkWorker, surroundings: ParkingSurroundings) {
+    this.#settings = settings;
+    this.#worker = worker;
+    this.#surroundings = surroundings;
+    this.#isRecalled = surroundings.outbox === undefined;
+    this.#isParked = !this.#isRecalled;
+    this.#gate = new WalGate(surroundings.settled);
+    this.#forgotten = new ForgottenEvents(async (events) => {
+      await surroundings.outbox?.forget(settings.name, events.map(({ number }) => number));
+      for (const { bytes, isThere } of events) if (isThere) this.#count(-1, -bytes);
+      // Others may have removed some before.
+      if (this.isEmpty && this.#window.size === 0) this.#count(-this.#kept.events, -this.#kept.bytes);
+    }, {
+      ...surroundings,
+      changed: () => {
+        this.step();
+        surroundings.changed();
+      },
+    });
+    this.#count(0, 0);
+  }
+
+  /** Whether an event that is queued now has a place. */
+  get hasRoom(): boolean {
+    return this.#isParked ? this.#buffers : this.#worker.hasRoom;
+  }
+
+  /** Whether there is room for what has no position. */
+  get takesOffers(): boolean {
+    if (!this.#isParked) return this.#worker.takesOffers;
+    return this.#isRecalled && this.#surroundings.mayDeliver() && this.#buffers;
+  }
+
+  get #buffers(): boolean {
+    const { maxEvents, maxBytes } = this.#settings.queue;
+    return this.#held.events < maxEvents && this.#held.bytes < maxBytes;
+  }
+
+  get state(): SinkState {
+    const state = this.#worker.state;
+    const { events, bytes } = this.#kept;
+    const queued = {
+      queuedEvents: state.queuedEvents + this.#held.events,
+      queuedBytes: state.queuedBytes + this.#held.bytes,
+      parkedEvents: events,
+      parkedBytes: bytes,
+    };
+    if (!this.#isParked || !this.#isRecalled) return { ...state, ...queued };
+    const holdsSlot = !this.#buffers || this.#lastError !== undefined;
+    const lastError = this.#lastError ?? state.lastError;
+    return {
+      ...state,
+      ...queued,
+      state: "parked",
+      since: this.#parkedAt,
+      ...(lastError !== undefined && { lastError }),
+      holdsSlot,
+    };
+  }
+
+  /** Nothing of the stream waits to be written, or it cannot be for now. */
+  get isStuckOrIdle(): boolean {
+    if (!this.#forgotten.isStuckOrIdle || this.#reading) return false;
+    if (!this.#isParked || !this.#isRecalled || !this.#surroundings.mayDeliver()) return true;
+    if (this.#cancelRetry || (this.#isFull && !this.#writing)) return true;
+    return this.#held.events === 0 && !this.#writing;
+  }
+
+  /** Nothing of it waits anywhere, but with the worker. */
+  get isEmpty(): boolean {
+    return this.#held.events === 0 && this.#unread === 0 && !this.#writing && this.#isRecalled;
+  }
+
+  /** Whether it was read from the outbox before somebody else may have emptied that. */
+  isStale({ parking }: QueuedEvent): boolean {
+    return parking?.generation !== this.#generation;
+  }
+
+  /** Other settings count from now on. */
+  serve(settings: SinkSettings): void {
+    this.#settings = settings;
+    this.step();
+  }
+
+  /** An event of the stream, after all that came before it. */
+  enqueue(event: QueuedEvent): void {
+    this.#outstanding.push(event);
+    if (!this.#isParked) {
+      this.#worker.enqueue(event);
+      this.#watchStall();
+      return;
+    }
+    this.#hold(event, 1);
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.step();
+    });
+  }
+
+  /** The worker's sink has settled an event, whichever way that came. */
+  settled(event: QueuedEvent): void {
+    const { parking, unsettled } = event;
+    if (parking?.state === "parked") return this.#leave(event);
+    if (parking?.state === "writing") {
+      parking.isSettled = true;
+      return;
+    }
+    this.#outstanding.remove(event);
+    if (parking) this.#forgotten.add({ number: parking.number, bytes: unsettled.bytes, isThere: false });
+    this.#settle(unsettled);
+  }
+
+  /** The stream has come past everything before this position. */
+  passed(lsn: Lsn): void {
+    this.#gate.passed(lsn);
+  }
+
+  /**
+   * Finds out what is in the outbox: before the first event; when somebody else may have been there; and when the
+   * database has another history than before, and may have lost what was parked last. Until then nothing is sent.
+   */
+  async recall({ hasSameHistory = true, wasElsewhere = false } = {}): Promise<void> {
+    const { outbox } = this.#surroundings;
+    if (!outbox || this.#isClosed) return;
+    this.#heldSince = this.#surroundings.clock.now();
+    if (!hasSameHistory) this.#gate.reset();
+    if (this.#isRecalled && hasSameHistory && !wasElsewhere) return;
+    this.#isPaused = true;
+    await Promise.all([this.#writing, this.#reading]);
+    if (this.#isRecalled) this.#beginAnew();
+    const { name } = this.#settings;
+    for (let failures = 1; !this.#isClosed; failures++) {
+      try {
+        const { events, bytes, unread, newest } = await outbox.totals(name, this.#lastRead);
+        this.#count(events - this.#kept.events, bytes - this.#kept.bytes);
+        this.#unread = unread;
+        this.#number = Math.max(this.#number, newest);
+        this.#durable = Math.max(this.#durable, newest);
+        break;
+      } catch (error) {
+        if (failures === 1) {
+          this.#surroundings.log.warn("Cannot look what is parked: the sink gets nothing before", {
+            sink: name,
+            error: messageOf(error),
+          });
+        }
+        await this.#wait(backoff(RETRY, failures, this.#surroundings.random));
+      }
+    }
+    this.#isPaused = false;
+    if (this.#isClosed) return;
+    this.#isRecalled = true;
+    if (this.#unread > 0) this.#park("Events are parked from before: they come first");
+    else this.#goLive();
+    this.step();
+  }
+
+  /** Nothing that is known of the outbox holds. What waits, and is nobody else's, waits behind what is there. */
+  #beginAnew(): void {
+    this.#generation++;
+    this.#window.clear();
+    this.#lastRead = 0;
+    this.#isParked = true;
+    this.#parkedAt = 0;
+    for (const event of this.#worker.takeWaiting()) {
+      if (event.origin !== undefined && event.origin !== this.#origin) this.#worker.enqueue(event);
+      else if (event.origin === undefined && event.parking?.state !== "parked") this.#hold(event, 1);
+    }
+    for (let event = this.#outstanding.oldest; event;) {
+      const { newer } = event;
+      event.parking = undefined; // where it may be, others may have been
+      if (event.isHeld && this.#surroundings.isSettledElsewhere(event)) {
+        this.#hold(event, -1);
+        this.settled(event);
+      }
+      event = newer;
+    }
+  }
+
+  #wait(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#surroundings.clock.after(ms, resolve);
+    this.#endWait = () => {
+      cancel();
+      resolve();
+    };
+    return promise;
+  }
+
+  step(): void {
+    if (this.#isClosed || this.#isPaused || !this.#isRecalled || !this.#surroundings.outbox) return;
+    if (!this.#surroundings.mayDeliver()) return;
+    this.#watchOutage();
+    if (!this.#isParked) return;
+    this.#read();
+    if (this.#isParked) this.#write();
+  }
+
+  /** From now on nothing is read any more, and what waits is written at once. */
+  hurry(): void {
+    this.#isClosing = true;
+    this.step();
+  }
+
+  /** The sink is not wanted any more: what is in the outbox stays there, and what waits before it is lost. */
+  drop(): void {
+    this.#isGone = true;
+    this.#isClosed = true;
+    this.#cancelTimers();
+    const { events } = this.#held;
+    for (let event = this.#outstanding.oldest; event;) {
+      const { newer } = event;
+      if (event.isHeld && event.parking?.state !== "writing") {
+        this.#hold(event, -1);
+        this.settled(event);
+      }
+      event = newer;
+    }
+    this.#isParked = false;
+    if (events > 0) this.#surroundings.dropped(this.#settings.name, events);
+  }
+
+  /** Lets nobody see what is parked any more. */
+  forgetGauges(): void {
+    const { metrics } = this.#surroundings;
+    metrics.parkedEvents.remove({ sink: this.#settings.name });
+    metrics.parkedBytes.remove({ sink: this.#settings.name });
+  }
+
+  /** Resolves once nothing is under way in the store; what is not written comes again. */
+  async stop(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimers();
+    await Promise.all([this.#writing, this.#reading, this.#forgotten.close()]);
+  }
+
+  #cancelTimers(): void {
+    this.#endWait();
+    for (const cancel of [this.#cancelOutage, this.#cancelStall, this.#cancelRetry]) cancel?.();
+  }
+
+  /** The sink takes nothing, as far as one knows. */
+  get #isFailing(): boolean {
+    if (this.#stuckAt !== this.#worker.settledEver) this.#stuckAt = undefined;
+    return this.#worker.failingSince !== undefined || this.#stuckAt !== undefined;
+  }
+
+  get #mayPark(): boolean {
+    return this.#surroundings.outbox !== undefined && (this.#settings.parking?.maxParkedBytes ?? 0) > 0 &&
+      !this.#isParked && !this.#isClosing && !this.#isClosed;
+  }
+
+  #watchOutage(): void {
+    const since = this.#worker.failingSince;
+    if (since === undefined || !this.#mayPark) {
+      this.#cancelOutage?.();
+      this.#cancelOutage = undefined;
+      return;
+    }
+    const { clock } = this.#surroundings;
+    const left = Math.max(since, this.#heldSince) + (this.#settings.parking?.parkAfter ?? Infinity) -
+      clock.now();
+    this.#cancelOutage ??= clock.after(Math.max(0, left), () => {
+      this.#cancelOutage = undefined;
+      if (this.#worker.failingSince === since && this.#mayPark) this.#park();
+      this.step();
+    });
+  }
+
+  /** A sink that does not answer fails nothing; but a queue that is full, and stays as it is, tells. */
+  #watchStall(): void {
+    if (this.#cancelStall || !this.#mayPark || this.#worker.hasRoom) return;
+    const before = this.#worker.settledEver;
+    this.#cancelStall = this.#surroundings.clock.after(this.#settings.parking?.parkAfter ?? Infinity, () => {
+      this.#cancelStall = undefined;
+      if (this.#worker.hasRoom || !this.#mayPark) return;
+      if (this.#worker.settledEver !== before) return this.#watchStall();
+      this.#stuckAt = before;
+      this.#park();
+      this.step();
+    });
+  }
+
+  #park(message = "Sink takes no events: they are parked, and the replication slot moves on"): void {
+    this.#isParked = true;
+    this.#parkedAt = this.#surroundings.clock.now();
+    const { name } = this.#settings;
+    const { lastError: error } = this.#worker.state;
+    this.#surroundings.log.warn(message, {
+      sink: name,
+      ...(error !== undefined && { error }),
+      ...(this.#unread > 0 && { parkedEvents: this.#unread }),
+    });
+    this.#surroundings.changed(); // there is room again
+  }
+
+  #nextNumber(): number {
+    // Others may have numbered meanwhile, without our knowing: by the time, none has the number of another.
+    return this.#number = Math.max(this.#number + 1, Math.floor(this.#surroundings.clock.now() * 1000));
+  }
+
+  /** What is on its way to the outbox goes to the worker instead, and whatever comes after it: all in one step. */
+  #goLive(): void {
+    this.#isParked = false;
+    this.#isFull = false;
+    this.#stuckAt = undefined;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#worked();
+    for (let event = this.#outstanding.oldest; event; event = event.newer) {
+      if (!event.isHeld) continue;
+      this.#hold(event, -1);
+      this.#worker.enqueue(event);
+    }
+    const { clock, log } = this.#surroundings;
+    if (this.#parkedAt > 0) {
+      const seconds = Math.round((clock.now() - this.#parkedAt) / 100) / 10;
+      log.info("Sink has nothing parked any more", { sink: this.#settings.name, parkedSeconds: seconds });
+    }
+    this.#surroundings.changed();
+  }
+
+  #read(): void {
+    if (this.#reading || this.#isDropping) return;
+    if (this.#unread === 0) {
+      if (!this.#writing && !this.#isFailing) this.#goLive();
+      return;
+    }
+    if (this.#isClosing || this.#cancelRetry || !this.#worker.takesOffers) return;
+    this.#reading = this.#readPage().catch((error: unknown) => this.#failed(error)).finally(() => {
+      this.#reading = undefined;
+      this.step();
+      this.#surroundings.changed();
+    });
+  }
+
+  async #readPage(): Promise<void> {
+    const range = { after: this.#lastRead, upTo: this.#durable, ...PAGE };
+    const supposed = this.#unread;
+    const rows = await this.#surroundings.outbox?.page(this.#settings.name, range) ?? [];
+    const generation = this.#generation;
+    this.#worked();
+    if (rows.length === 0) this.#unread -= supposed; // somebody has emptied it
+    for (const { number, route, graph, committedAt, parkedAt, event: cloudEvent } of rows) {
+      const unsettled = new UnsettledEvent({ event: cloudEvent, graph, committedAt }, Infinity);
+      const event = new QueuedEvent(unsettled, route, this.#origin);
+      event.parking = { number, generation, state: "parked", isSettled: false };
+      this.#lastRead = number;
+      this.#unread = Math.max(0, this.#unread - 1);
+      this.#window.set(number, parkedAt);
+      this.#worker.enqueue(event);
+    }
+  }
+
+  #write(): void {
+    if (this.#writing || this.#cancelRetry || !this.#shouldWrite) return;
+    const batch = this.#nextBatch();
+    if (batch.length === 0) return;
+    this.#writing = this.#writeBatch(batch).finally(() => {
+      this.#writing = undefined;
+      this.step();
+      this.#surroundings.changed();
+    });
+  }
+
+  /** When the last of the outbox is about to be read, nothing more is put there. */
+  get #shouldWrite(): boolean {
+    const { maxEvents, maxBytes } = this.#settings.queue;
+    const isHalfFull = this.#held.events >= maxEvents / 2 || this.#held.bytes >= maxBytes / 2;
+    return this.#isFailing || this.#isClosing || isHalfFull || this.#unread > PAGE.maxEvents ||
+      !this.#worker.takesOffers;
+  }
+
+  /** As much as may be parked; what the worker has may in any case. */
+  #nextBatch(): QueuedEvent[] {
+    const batch: QueuedEvent[] = [];
+    let bytes = 0;
+    const { maxParkedBytes = 0, whenFull = "block" } = this.#settings.parking ?? {};
+    const isClosed = whenFull === "block" && this.#isTooOld;
+    let isFull = false;
+    for (let event = this.#outstanding.oldest; event; event = event.newer) {
+      const size = event.unsettled.bytes;
+      if (batch.length >= BATCH.maxEvents || (batch.length > 0 && bytes + size > BATCH.maxBytes)) break;
+      const isBeyond = isClosed || this.#kept.bytes + bytes + size > maxParkedBytes;
+      if (whenFull === "block" && event.isHeld && isBeyond && this.#kept.events + batch.length > 0) {
+        isFull = true;
+        break;
+      }
+      batch.push(event);
+      bytes += size;
+    }
+    isFull &&= batch.length === 0;
+    if (isFull && !this.#isFull) {
+      const { bytes: parkedBytes, events: parkedEvents } = this.#kept;
+      const { name: sink } = this.#settings;
+      this.#surroundings.log.warn("Sink's outbox is full: PostgreSQL keeps what comes next", {
+        sink,
+        parkedEvents,
+        parkedBytes,
+      });
+    }
+    this.#isFull = isFull;
+    return batch;
+  }
+
+  /** The oldest has waited for too long. */
+  get #isTooOld(): boolean {
+    const [parkedAt] = this.#window.values();
+    return parkedAt !== undefined && parkedAt < this.#oldestAllowed;
+  }
+
+  get #oldestAllowed(): number {
+    return this.#surroundings.clock.now() - (this.#settings.parking?.maxParkedAge ?? Infinity);
+  }
+
+  async #writeBatch(batch: readonly QueuedEvent[]): Promise<void> {
+    const { outbox, clock } = this.#surroundings;
+    if (!outbox) return;
+    const parkedAt = clock.now();
+    const generation = this.#generation;
+    const rows = batch.map((event): ParkedEvent => {
+      const { unsettled: { event: { event: cloudEvent, graph, committedAt }, bytes }, route } = event;
+      const number = event.parking?.number ?? this.#nextNumber();
+      event.parking = { number, generation, state: "writing", isSettled: false };
+      return { number, route, graph, committedAt, parkedAt, bytes, event: cloudEvent };
+    });
+    try {
+      await this.#makeRoom(rows.reduce((sum, { bytes }) => sum + bytes, 0));
+      const lsn = await outbox.park(this.#settings.name, rows);
+      this.#written(batch, parkedAt, lsn);
+    } catch (error) {
+      for (const event of batch) this.#notWritten(event);
+      this.#failed(error);
+    }
+  }
+
+  #written(batch: readonly QueuedEvent[], parkedAt: number, lsn: Lsn | undefined): void {
+    const gated: UnsettledEvent[] = [];
+    for (const event of batch) {
+      const { parking, unsettled } = event;
+      if (!parking) continue;
+      this.#outstanding.remove(event);
+      parking.state = "parked";
+      this.#durable = Math.max(this.#durable, parking.number);
+      this.#count(1, unsettled.bytes);
+      if (event.isHeld) {
+        this.#hold(event, -1);
+        this.#unread++;
+      } else if (this.#unread > 0) {
+        this.#unread++; // others have to be read before: it is read as well
+      } else {
+        this.#lastRead = Math.max(this.#lastRead, parking.number);
+        this.#window.set(parking.number, parkedAt);
+      }
+      if (parking.isSettled) this.#leave(event);
+      if (unsettled.isAwaited) gated.push(unsettled);
+    }
+    this.#gate.add(gated, lsn);
+    this.#worked();
+  }
+
+  #worked(): void {
+    this.#failures = 0;
+    this.#lastError = undefined;
+  }
+
+  /** It may be there all the same. */
+  #notWritten(event: QueuedEvent): void {
+    const { parking } = event;
+    if (!parking) return;
+    parking.state = "unsure";
+    if (parking.isSettled) this.settled(event);
+  }
+
+  #failed(error: unknown): void {
+    this.#failures++;
+    this.#lastError = messageOf(error);
+    const { log, clock, random } = this.#surroundings;
+    if (this.#failures === 1) {
+      log.error("Cannot use the outbox: events stay where they are until it works", {
+        sink: this.#settings.name,
+        error: this.#lastError,
+      });
+    }
+    if (this.#isClosed || this.#cancelRetry) return;
+    this.#cancelRetry = clock.after(backoff(RETRY, this.#failures, random), () => {
+      this.#cancelRetry = undefined;
+      this.step();
+    });
+  }
+
+  /** Where the oldest events are dropped for new ones, drops as many as have to be, of those that nobody has read. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const { outbox, metrics, log } = this.#surroundings;
+    const { maxParkedBytes = 0, whenFull } = this.#settings.parking ?? {};
+    if (whenFull !== "drop-oldest" || !outbox) return;
+    this.#isDropping = true;
+    try {
+      await this.#reading;
+      while (this.#unread > 0) {
+        let excess = this.#kept.bytes + bytes - maxParkedBytes;
+        const range = { after: this.#lastRead, upTo: this.#durable, ...PAGE };
+        const page = await outbox.page(this.#settings.name, range);
+        const end = page.findIndex(({ parkedAt, bytes }) => {
+          if (excess <= 0 && parkedAt >= this.#oldestAllowed) return true;
+          excess -= bytes;
+          return false;
+        });
+        const rows = end < 0 ? page : page.slice(0, end);
+        if (rows.every(isParkedGap)) return;
+        const gaps = gapsInPlaceOf(rows, this.#surroundings.gapType);
+        await outbox.replace(this.#settings.name, rows.map(({ number }) => number), gaps);
+        const sizeOf = (rows: readonly ParkedEvent[]) => rows.reduce((sum, { bytes }) => sum + bytes, 0);
+        this.#count(gaps.length - rows.length, sizeOf(gaps) - sizeOf(rows));
+        this.#unread -= rows.length - gaps.length;
+        const dropped = rows.filter((row) => !isParkedGap(row)).length;
+        metrics.parkedDropped.inc({ sink: this.#settings.name }, dropped);
+        this.#dropped++;
+        if (isWorthTelling(this.#dropped)) {
+          log.warn("Sink's outbox is full: its oldest events are dropped", {
+            sink: this.#settings.name,
+            events: dropped,
+            times: this.#dropped,
+          });
+        }
+        if (end >= 0) return;
+      }
+    } finally {
+      this.#isDropping = false;
+    }
+  }
+
+  /** Of what is in the outbox, the sink has settled one. */
+  #leave(event: QueuedEvent): void {
+    const { parking, unsettled } = event;
+    if (!parking || this.#isGone || event.isLeftOut) return; // its row stays
+    this.#window.delete(parking.number);
+    this.#forgotten.add({ number: parking.number, bytes: unsettled.bytes, isThere: true });
+  }
+
+  #settle(unsettled: UnsettledEvent): void {
+    if (unsettled.isAwaited) this.#surroundings.settled(unsettled);
+  }
+
+  #hold(event: QueuedEvent, sign: 1 | -1): void {
+    event.isHeld = sign > 0;
+    this.#held.events += sign;
+    this.#held.bytes += sign * event.unsettled.bytes;
+  }
+
+  #count(events: number, bytes: number): void {
+    this.#kept.events = Math.max(0, this.#kept.events + events);
+    this.#kept.bytes = Math.max(0, this.#kept.bytes + bytes);
+    const { metrics } = this.#surroundings;
+    metrics.parkedEvents.set({ sink: this.#settings.name }, this.#kept.events);
+    metrics.parkedBytes.set({ sink: this.#settings.name }, this.#kept.bytes);
+  }
+}

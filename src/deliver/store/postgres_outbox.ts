@@ -1,0 +1,127 @@
+import { type Lsn, parseLsn } from "../../postgres/lsn.ts";
+import type { Sql, TransactionSql } from "../../postgres/connection/sql.ts";
+import { structuredJson } from "../../sink/encode.ts";
+import { readStoredEvent } from "../stored_event.ts";
+import type { Outbox, OutboxRange, OutboxTotals, ParkedEvent } from "./outbox.ts";
+import type { PostgresAccess } from "./postgres_store.ts";
+
+/** The outbox in the table `digitaltwins_eventing.outbox`. */
+export class PostgresOutbox implements Outbox {
+  readonly #access: PostgresAccess;
+
+  constructor(access: PostgresAccess) {
+    this.#access = access;
+  }
+
+  async totals(sink: string, after: number): Promise<OutboxTotals> {
+    const { slot } = this.#access;
+    const totals = await this.#access.read(async (sql) => {
+      const [row] = await sql<OutboxTotals[]>`
+        SELECT count(*)::float8 AS events, coalesce(sum(bytes), 0)::float8 AS bytes,
+          count(*) FILTER (WHERE number > ${after})::float8 AS unread, coalesce(max(number), 0)::float8 AS newest
+        FROM digitaltwins_eventing.outbox WHERE slot = ${slot} AND sink = ${sink}`;
+      return row;
+    });
+    return totals ?? { events: 0, bytes: 0, unread: 0, newest: 0 };
+  }
+
+  async park(sink: string, events: readonly ParkedEvent[]): Promise<Lsn | undefined> {
+    const { slot } = this.#access;
+    return await this.#access.write(async (sql) => {
+      await insert(sql, slot, sink, events);
+      const [row] = await sql<{ lsn: string }[]>`SELECT pg_current_wal_flush_lsn()::text AS lsn`;
+      return parseLsn(row?.lsn ?? "");
+    });
+  }
+
+  async page(
+    sink: string,
+    { after, upTo, maxEvents, maxBytes }: OutboxRange,
+  ): Promise<readonly ParkedEvent[]> {
+    const { slot } = this.#access;
+    return await this.#access.read(async (sql) => {
+      const rows = await sql<OutboxRow[]>`
+        SELECT number::float8 AS number, route, graph, committed_at, parked_at, bytes, event
+        FROM (
+          SELECT next.*, row_number() OVER so_far AS place, sum(bytes) OVER so_far AS total
+          FROM (
+            SELECT * FROM digitaltwins_eventing.outbox
+            WHERE slot = ${slot} AND sink = ${sink} AND number > ${after} AND number <= ${upTo}
+            ORDER BY number LIMIT ${maxEvents}
+          ) next
+          WINDOW so_far AS (ORDER BY number)
+        ) counted
+        WHERE place = 1 OR total <= ${maxBytes} ORDER BY number`;
+      return rows.map(({ committed_at, parked_at, event, ...row }) => ({
+        ...row,
+        committedAt: committed_at,
+        parkedAt: parked_at,
+        event: readStoredEvent(event),
+      }));
+    }) ?? [];
+  }
+
+  async forget(sink: string, numbers: readonly number[]): Promise<void> {
+    const { slot } = this.#access;
+    await this.#access.write((sql) => remove(sql, slot, sink, numbers));
+  }
+
+  async replace(sink: string, numbers: readonly number[], by: readonly ParkedEvent[]): Promise<void> {
+    const { slot } = this.#access;
+    await this.#access.write((sql) =>
+      sql.begin(async (sql) => {
+        await remove(sql, slot, sink, numbers);
+        await insert(sql, slot, sink, by);
+      })
+    );
+  }
+}
+
+/** Durable when it returns, even where the role or the database does without. */
+async function insert(
+  sql: Sql | TransactionSql,
+  slot: string,
+  sink: string,
+  events: readonly ParkedEvent[],
+): Promise<void> {
+  const rows = events.map(({ committedAt, parkedAt, event, ...rest }) => ({
+    ...rest,
+    committed_at: committedAt,
+    parked_at: parkedAt,
+    event: structuredJson(event),
+  }));
+  await sql`
+    INSERT INTO digitaltwins_eventing.outbox
+      (slot, sink, number, route, graph, committed_at, parked_at, bytes, event)
+    SELECT ${slot}, ${sink}, number, route, graph, committed_at, parked_at, bytes, event
+    FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS parked (
+      number bigint, route text, graph text, committed_at float8, parked_at float8, bytes int, event text
+    ), (
+      SELECT set_config('synchronous_commit', CASE level WHEN 'off' THEN 'on' ELSE level END, true) AS level
+      FROM current_setting('synchronous_commit') level
+    ) durable
+    WHERE durable.level <> 'off'
+    ON CONFLICT DO NOTHING`;
+}
+
+async function remove(
+  sql: Sql | TransactionSql,
+  slot: string,
+  sink: string,
+  numbers: readonly number[],
+): Promise<void> {
+  await sql`
+    DELETE FROM digitaltwins_eventing.outbox
+    WHERE slot = ${slot} AND sink = ${sink} AND number IN (
+      SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(numbers)}::text::json))`;
+}
+
+interface OutboxRow {
+  number: number;
+  route: string;
+  graph: string;
+  committed_at: number;
+  parked_at: number;
+  bytes: number;
+  event: string;
+}

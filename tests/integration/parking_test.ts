@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { type DeliveredEvent, Ledger } from "../support/ledger.ts";
+import { RouterProcess } from "../support/router_process.ts";
+import { SeededRandom } from "../support/seeded_random.ts";
+import { TemporaryFolder } from "../support/temporary_folder.ts";
+import { TwinDatabase } from "../support/twin_database.ts";
+import { until } from "../support/until.ts";
+import { type ReceivedRequest, WebhookReceiver } from "../support/webhook_receiver.ts";
+
+/** A router whose sinks `Away` and `Well` are two receivers; `Away` is parked after 500 ms. */
+function twoHooks(database: TwinDatabase, away: WebhookReceiver, well: WebhookReceiver, store?: unknown) {
+  return {
+    source: { connectionString: database.server.connectionString },
+    ...(store !== undefined && { store }),
+    queue: { maxEvents: 500 },
+    retry: { initial: "50ms", max: "200ms" },
+    parking: { parkAfter: "500ms" },
+    eventSinks: {
+      webhook: [
+        { name: "Away", url: away.url, concurrency: 8, timeout: "2s" },
+        { name: "Well", url: well.url, concurrency: 8 },
+      ],
+    },
+  };
+}
+
+Deno.test("one sink down for a while at load: others are as fast as ever, the slot moves on, and it gets everything in order", async () => {
+  await using database = await TwinDatabase.open();
+  await using folder = await TemporaryFolder.make();
+  let isAway = false;
+  const taken: ReceivedRequest[][] = [[], []];
+  await using away = new WebhookReceiver({ respond: (request) => isAway ? 503 : keep(taken[0], request) });
+  await using well = new WebhookReceiver({ respond: (request) => keep(taken[1], request) });
+  await using router = await RouterProcess.start(folder.path, twoHooks(database, away, well));
+  await router.untilReadyIs(200);
+  const load = new Load(database, taken[1] ?? []);
+  const parked = () => router.metric('twinrouter_parked_events{sink="Away"}');
+
+  const before = await load.run(3_000);
+  isAway = true;
+  await load.run(2_000);
+  await until(async () => (await parked() ?? 0) > 0, "it to be parked");
+  const during = await load.run(5_000);
+  await database.untilConfirmed(10_000);
+  const { status, body } = await router.readiness() ?? {};
+  assert.equal(status, 200);
+  const { degraded, parts } = JSON.parse(body ?? "");
+  const part = parts.find(({ name }: { name: string }) => name === "sink.Away");
+  assert.deepEqual([degraded, part.state, part.ready], [true, "parked", true]);
+  assert(part.facts.parkedEvents > 3_000 && part.facts.parkedBytes > 100_000, JSON.stringify(part));
+
+  isAway = false;
+  const after = await load.run(3_000); // it is drained while more comes
+  await until(async () => await parked() === 0, "the outbox to be empty");
+  await database.untilConfirmed();
+  assert.equal(await router.stop(), 0);
+
+  for (const posts of taken) {
+    const lastOf = new Map<string, number>();
+    for (const { twin, n } of tellsOf(posts)) {
+      assert.equal(n, (lastOf.get(twin) ?? 0) + 1, `${twin} in order, none of its states left out`);
+      lastOf.set(twin, n);
+    }
+    assert.equal([...lastOf.values()].reduce((sum, n) => sum + n, 0), load.written);
+  }
+  say(`median ${before} ms before, ${during} ms during, ${after} ms after; ${load.written} events`);
+  assert(during < Math.max(3 * before, 30), `${during} ms while the other is down, ${before} ms before`);
+});
+
+for (const store of ["postgres", { sqlite: "./store.db" }]) {
+  const place = typeof store === "string" ? store : "sqlite";
+  Deno.test(`parked, killed, started again, drained: nothing is lost, ids and order are kept (${place})`, async () => {
+    const seed = Number(Deno.env.get("SEED") ?? 20_261_126);
+    const random = new SeededRandom(seed);
+    await using database = await TwinDatabase.open({ settings: { wal_sender_timeout: "1s" } });
+    await using folder = await TemporaryFolder.make();
+    let isAway = true;
+    const taken: ReceivedRequest[][] = [[], []];
+    const respond = (index: number) => (request: ReceivedRequest) => {
+      if (index === 0 && isAway) return 503;
+      if (request.method === "POST") taken[index]?.push(request);
+      return 204;
+    };
+    await using away = new WebhookReceiver({ respond: respond(0) });
+    await using well = new WebhookReceiver({ respond: respond(1) });
+    const configuration = twoHooks(database, away, well, store);
+    const ledger = new Ledger(database.sql, random);
+    let router = await RouterProcess.start(folder.path, configuration);
+    try {
+      await until(
+        async () => (await router.readiness())?.body.includes('"state": "streaming"') ?? false,
+        "streaming",
+      );
+      for (let round = 0; round < 6; round++) {
+        await ledger.write(60);
+        if (round === 0) await router.untilReadyIs(200); // it is parked
+        if (round === 3) isAway = false;
+        if (round % 2 === 0) await database.untilConfirmed();
+        await router.kill();
+        router = await RouterProcess.start(folder.path, configuration);
+      }
+      await router.untilReadyIs(200);
+      await ledger.write(20);
+      await until(
+        async () => (await router.metric('twinrouter_parked_events{sink="Away"}')) === 0,
+        "the outbox to be empty",
+      );
+      await database.untilConfirmed();
+      assert.equal(await router.stop(), 0);
+    } finally {
+      await router.kill();
+    }
+    for (const [index, posts] of taken.entries()) {
+      const events = posts.map((post) => JSON.parse(post.body) as DeliveredEvent);
+      ledger.verify(events, `${index === 0 ? "away" : "well"}, seed ${seed}`);
+    }
+  });
+}
+
+function keep(taken: ReceivedRequest[] | undefined, request: ReceivedRequest): number {
+  if (request.method === "POST") taken?.push(request);
+  return 204;
+}
+
+/** Says what was measured. */
+function say(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`    ${text}\n`));
+}
+
+/** Changes of 200 twins, each with a number that counts up; some 1,000 events a second. */
+class Load {
+  readonly #database: TwinDatabase;
+  readonly #arrived: readonly ReceivedRequest[];
+  /** By twin. */
+  readonly #counts = new Map<string, number>();
+  written = 0;
+
+  /** @param arrived where events arrive, once each */
+  constructor(database: TwinDatabase, arrived: readonly ReceivedRequest[]) {
+    this.#database = database;
+    this.#arrived = arrived;
+  }
+
+  /** Returns the median from the write to the arrival, in milliseconds, once all have arrived. */
+  async run(ms: number): Promise<number> {
+    const start = performance.now();
+    const from = this.#arrived.length;
+    const begun = new Map<string, number>();
+    for (let n = 0; performance.now() - start < ms; n++) {
+      const twins = Array.from({ length: 10 }, (_, index) => `twin-${(n * 10 + index) % 200}`);
+      const values = twins.map((twin) => {
+        const count = (this.#counts.get(twin) ?? 0) + 1;
+        this.#counts.set(twin, count);
+        begun.set(`${twin} ${count}`, performance.now());
+        return { twin, count };
+      });
+      const json = JSON.stringify(values);
+      if (values[0]?.count === 1) {
+        await this.#database.sql`
+          INSERT INTO digitaltwins."Twin" (properties)
+          SELECT format('{"$dtId": "%s", "n": %s}', v ->> 'twin', v ->> 'count')::ag_catalog.agtype
+          FROM json_array_elements(${json}::text::json) v`;
+      } else {
+        await this.#database.sql`
+          UPDATE digitaltwins."Twin" t
+          SET properties = format('{"$dtId": "%s", "n": %s}', v ->> 'twin', v ->> 'count')::ag_catalog.agtype
+          FROM json_array_elements(${json}::text::json) v
+          WHERE t.properties::jsonb ->> '$dtId' = v ->> 'twin'`;
+      }
+      this.written += 10;
+      const ahead = (n + 1) * 10 - (performance.now() - start);
+      if (ahead > 0) await new Promise((resolve) => setTimeout(resolve, ahead));
+    }
+    await until(() => this.#arrived.length >= this.written, "the load to arrive");
+    const latencies = this.#arrived.slice(from).flatMap((post) => {
+      const { twin, n } = tellOf(post);
+      const at = begun.get(`${twin} ${n}`);
+      return at === undefined ? [] : [post.at - at];
+    }).toSorted((a, b) => a - b);
+    return Math.round(latencies[latencies.length >> 1] ?? 0);
+  }
+}
+
+/** What posts tell, each event once, in the order in which it came. */
+function tellsOf(posts: readonly ReceivedRequest[]): { readonly twin: string; readonly n: number }[] {
+  const tells = new Map<string, { readonly twin: string; readonly n: number }>();
+  for (const { id, ...tell } of posts.map(tellOf)) {
+    if (!tells.has(id)) tells.set(id, tell);
+  }
+  return [...tells.values()];
+}
+
+function tellOf(
+  { body }: ReceivedRequest,
+): { readonly id: string; readonly twin: string; readonly n: number } {
+  const { id, subject, data } = JSON.parse(body);
+  return { id, twin: subject, n: data.n ?? data.patch.at(-1).value };
+}
