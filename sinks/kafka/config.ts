@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { byteSize, choice, duration, flag, path, secret, text, url } from "../../src/sink/options.ts";
 
-/** Attributes that a topic may name. */
-export const TOPIC_ATTRIBUTES = ["id", "type", "source", "subject", "partitionkey"] as const;
+/** Attributes that a topic may name, and the graph. */
+export const TOPIC_ATTRIBUTES = ["id", "type", "source", "subject", "partitionkey", "graph"] as const;
 
 /** `{name}` in a topic. */
 export const PLACEHOLDER = /\{([^{}]*)\}/g;
@@ -36,7 +36,7 @@ export const options = z.strictObject({
       if (mistake !== undefined) context.addIssue(mistake);
     })
     .describe(
-      "The topic, or the event hub's name; {type}, {subject}, {source}, {partitionkey} and {id} stand for the event's own",
+      "The topic, or the event hub's name; {type}, {subject}, {source}, {partitionkey}, {id} and {graph} stand for the event's own",
     ),
   contentMode: choice(["binary", "structured"])
     .describe("CloudEvents as attributes in headers and data in the value, or as one JSON document")

@@ -19,7 +19,7 @@ export class TopicTemplate {
   topicOf(event: CloudEvent): string {
     if (this.only !== undefined) return this.only;
     const name = this.#parts.map((part, index) =>
-      index % 2 === 0 ? part : replaced(event[part as (typeof TOPIC_ATTRIBUTES)[number]])
+      index % 2 === 0 ? part : replaced(event[part as (typeof TOPIC_ATTRIBUTES)[number]] ?? "")
     ).join("").slice(0, LONGEST_TOPIC);
     return name === "." || name === ".." ? name.replaceAll(".", "_") : name;
   }

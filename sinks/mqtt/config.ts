@@ -12,7 +12,7 @@ import {
   url,
 } from "../../src/sink/options.ts";
 
-/** The attributes that a topic may name. */
+/** The attributes that a topic may name, and the graph. */
 export const TOPIC_ATTRIBUTES = [
   "id",
   "type",
@@ -22,6 +22,7 @@ export const TOPIC_ATTRIBUTES = [
   "dataschema",
   "partitionkey",
   "sequence",
+  "graph",
 ] as const;
 
 /** `{name}` in a topic. */

@@ -447,7 +447,7 @@ export class Parking {
     this.#worked();
     if (rows.length === 0) this.#unread -= supposed; // somebody has emptied it
     for (const { number, route, graph, committedAt, parkedAt, event: cloudEvent } of rows) {
-      const unsettled = new UnsettledEvent({ event: cloudEvent, graph, committedAt }, Infinity);
+      const unsettled = new UnsettledEvent({ event: { ...cloudEvent, graph }, graph, committedAt }, Infinity);
       const event = new QueuedEvent(unsettled, route, this.#origin);
       event.parking = { number, generation, state: "parked", isSettled: false };
       this.#lastRead = number;

@@ -27,6 +27,8 @@ export interface CloudEvent {
   readonly traceparent?: string;
   /** Extension: it tells what was there already, not that something changed. */
   readonly snapshot?: true;
+  /** No attribute, and on no wire: the graph that it is of, which sinks may name topics after. */
+  readonly graph?: string;
   /** JSON text. */
   readonly data: string;
 }

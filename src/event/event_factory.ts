@@ -132,6 +132,7 @@ export class EventFactory {
         ...(position && { sequence: stamp.sequence(position, item.part + index) }),
         ...(traceparent !== undefined && { traceparent }),
         ...(snapshotRow !== undefined && { snapshot: true }),
+        graph: item.graph,
         data,
         ...attributes,
       },

@@ -240,6 +240,7 @@ Deno.test("messages: telemetry outside of a transaction and inside of one", asyn
     source: "postgresql://localhost/twins/digitaltwins/digitaltwins/room-b",
     datacontenttype: "application/json",
     partitionkey: "room-b",
+    graph: "digitaltwins",
   };
   assert.deepEqual(await telemetryOf("messages"), [
     {

@@ -56,6 +56,7 @@ Deno.test("an event has the attributes of its change", async () => {
       datacontenttype: "application/json",
       partitionkey: "room",
       sequence: "00000016b374d848-00000000-0000",
+      graph: "digitaltwins",
       data: JSON.stringify(room),
     },
     graph: "digitaltwins",

@@ -53,6 +53,7 @@ Deno.test("telemetry is one event of its format alone", async () => {
     dataschema: "dtmi:example:Room;1",
     partitionkey: "room",
     sequence: "0000000100000000-00000000-0000",
+    graph: "moon",
     data: '{"T":22.5}',
   }]);
   for (const format of ["EventNotification", "DataHistory"] as const) {
@@ -120,6 +121,7 @@ Deno.test("what comes by NOTIFY has the time of its arrival and no sequence", ()
     time: "2026-01-01T12:00:00.007000Z",
     datacontenttype: "application/json",
     partitionkey: "room",
+    graph: "moon",
     data: "1.0",
   });
 });

@@ -1,6 +1,6 @@
 import type { Sql } from "../../postgres/connection/sql.ts";
 import { sqlState } from "../../postgres/connection/sql_state.ts";
-import { structuredJson } from "../../sink/encode.ts";
+import { writeStoredEvent } from "../stored_event.ts";
 import type { DeadLetter } from "../dead_letter.ts";
 import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
 import type { PostgresAccess } from "./postgres_store.ts";
@@ -122,7 +122,7 @@ function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
     attempts,
     first_time: firstTime,
     last_time: lastTime,
-    event: structuredJson(event),
+    event: writeStoredEvent(event),
   };
 }
 

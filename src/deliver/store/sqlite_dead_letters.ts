@@ -1,4 +1,4 @@
-import { structuredJson } from "../../sink/encode.ts";
+import { writeStoredEvent } from "../stored_event.ts";
 import type { DeadLetter } from "../dead_letter.ts";
 import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
 import { inTransaction, type SqliteAccess } from "./sqlite_store.ts";
@@ -35,7 +35,7 @@ export class SqliteDeadLetters implements DeadLetterShelf {
               attempts,
               firstTime,
               lastTime,
-              structuredJson(event),
+              writeStoredEvent(event),
             );
           }
         }

@@ -34,6 +34,9 @@ export class UnsentEvent implements FilterableEvent {
         return "1.0";
       case "snapshot":
         return event.snapshot && TRUE;
+      case "graph": // neither is an attribute
+      case "data":
+        return undefined;
       default: {
         const value: unknown = event[name as keyof CloudEvent];
         return typeof value === "string" ? value : undefined;

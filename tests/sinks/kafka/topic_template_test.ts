@@ -31,3 +31,9 @@ Deno.test("only a topic without attributes is the same for all events", () => {
   assert.equal(new TopicTemplate("twins").only, "twins");
   assert.equal(new TopicTemplate("{type}").only, undefined);
 });
+
+Deno.test("a kafka topic may be named after the graph", () => {
+  const template = new TopicTemplate("twins.{graph}");
+  assert.equal(template.topicOf(cloudEvent(1, { graph: "moon" })), "twins.moon");
+  assert.equal(template.topicOf(cloudEvent(1)), "twins._");
+});

@@ -48,3 +48,9 @@ Deno.test("mqtt gives two keys two topics, none of them with a wildcard or an em
     assert.equal(decodeURIComponent(first ?? ""), one);
   }));
 });
+
+Deno.test("a mqtt topic may be named after the graph", () => {
+  const template = new TopicTemplate("twins.{graph}");
+  assert.equal(template.topicOf(cloudEvent(1, { graph: "moon" })), "twins.moon");
+  assert.equal(template.topicOf(cloudEvent(1)), "twins._");
+});
