@@ -22,6 +22,7 @@ export class SinkPlace {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #changed: () => void;
+  readonly #mayDeliver: () => boolean;
   /** The last one that was begun; never rejects. */
   #replacing: Promise<void> = Promise.resolve();
   #cancelDeadline: (() => void) | undefined;
@@ -49,6 +50,7 @@ export class SinkPlace {
     this.#clock = surroundings.clock;
     this.#log = surroundings.log;
     this.#changed = surroundings.changed;
+    this.#mayDeliver = surroundings.mayDeliver;
   }
 
   get settings(): SinkSettings {
@@ -115,7 +117,8 @@ export class SinkPlace {
   proceed(): void {
     if (this.#state !== "leaving") return;
     const isDone = !this.#isRouted && this.worker.isIdle && this.parking.isEmpty;
-    const isHopeless = this.#isLate && this.worker.state.state !== "connected";
+    // While nothing may be sent, what waits may be another router's to deliver: that is no loss.
+    const isHopeless = this.#isLate && this.#mayDeliver() && this.worker.state.state !== "connected";
     if (isDone || isHopeless) this.#ending = this.#end();
   }
 

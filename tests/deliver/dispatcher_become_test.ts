@@ -162,6 +162,25 @@ for (
   });
 }
 
+Deno.test("while nothing may be sent, nothing that a removed sink has not got is given up", async () => {
+  const a = sinkOf("A");
+  a.sink.otherwise = throwing(retryable());
+  let mayDeliver = true;
+  await using delivery = new Delivery([a, sinkOf("B")], { mayDeliver: () => mayDeliver });
+  await delivery.start();
+  enqueue(delivery, "a", 1, 0);
+  await turn();
+  mayDeliver = false;
+  delivery.dispatcher.become([sinkOf("B")], PATIENCE).unroute();
+  await delivery.clock.advance(PATIENCE * 5);
+  assert.deepEqual((await delivery.metrics.droppedEvents.get()).values, []);
+  mayDeliver = true;
+  a.sink.otherwise = take;
+  delivery.dispatcher.reconsider();
+  await turn();
+  assert.deepEqual([a.sink.takenIds, a.sink.disposed, a.sink.breaches], [["a-1"], 1, []]);
+});
+
 Deno.test("a dead letter of a removed sink is still written", async () => {
   const a = sinkOf("A");
   a.sink.otherwise = failing({ "a-1": rejected() });
