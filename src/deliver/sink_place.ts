@@ -29,6 +29,7 @@ export class SinkPlace {
   #isLate = false;
   #state: "serving" | "leaving" | "ending" | "left" = "serving";
   #ending: Promise<void> | undefined;
+  readonly #left = Promise.withResolvers<void>();
   /** Some route may still lead here. */
   #isRouted = true;
 
@@ -64,6 +65,11 @@ export class SinkPlace {
 
   get isLeaving(): boolean {
     return this.#state !== "serving";
+  }
+
+  /** Resolves once its sink is gone, if it is ever removed. */
+  get left(): Promise<void> {
+    return this.#left.promise;
   }
 
   /** Its sink is gone, and no route leads here. */
@@ -151,6 +157,7 @@ export class SinkPlace {
     this.parking.drop();
     this.worker.drop();
     this.#state = "left";
+    this.#left.resolve();
     this.#changed();
   }
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "../observe/message_of.ts";
+import { isInTime } from "./is_in_time.ts";
 import type { Parking } from "./parking.ts";
 import { type PlaceSurroundings, SinkPlace } from "./sink_place.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
@@ -63,10 +64,14 @@ export class SinkRoster {
 
   /**
    * From now on these sinks are wanted. One of the same name and settings as before goes on untouched, unless it is
-   * down; a new one is started. Those that are made for nothing are disposed of.
+   * down; a new one is started, but if it only has another name, not before the one of the old name has left. Those that
+   * are made for nothing are disposed of.
    * @param patience milliseconds that sinks get to end what they have under way
    */
   become(sinks: readonly SinkSettings[], patience: number): SinkChanges {
+    const names = new Set(sinks.map(({ name }) => name));
+    const gone = this.#live.filter((place) => !place.isLeaving && !names.has(place.settings.name));
+    for (const place of gone) place.remove(patience);
     const indexes = new Map<string, number>();
     const added: string[] = [];
     const changed: string[] = [];
@@ -76,7 +81,7 @@ export class SinkRoster {
       let index = this.#places.findIndex((place) => place?.isOpen && place.settings.name === name);
       const place = this.#places[index];
       if (place === undefined) {
-        index = this.#add(settings);
+        index = this.#add(settings, patience);
         added.push(name);
       } else {
         place.keep();
@@ -89,8 +94,6 @@ export class SinkRoster {
       }
       indexes.set(name, index);
     }
-    const gone = this.#live.filter((place) => !place.isLeaving && !indexes.has(place.settings.name));
-    for (const place of gone) place.remove(patience);
     this.#hasLeaving = this.#live.some(({ isLeaving }) => isLeaving);
     return {
       indexes,
@@ -123,14 +126,22 @@ export class SinkRoster {
     return this.#places.filter((place) => place !== undefined);
   }
 
-  #add(settings: SinkSettings): number {
+  #add(settings: SinkSettings, patience: number): number {
+    const former = this.#live.filter((place) => place.isLeaving && haveOneFarEnd(place.settings, settings));
     const place = new SinkPlace(settings, this.#surroundings);
     const index = this.#places.push(place) - 1;
     this.#workers = [...this.#workers, place.worker];
     this.#parkings = [...this.#parkings, place.parking];
-    place.worker.start();
+    if (former.length === 0) place.worker.start();
+    else void this.#startAfter(former, place, patience);
     void place.parking.recall();
     return index;
+  }
+
+  /** Two sinks with one file, or one MQTT client identifier, would get in each other's way. */
+  async #startAfter(former: readonly SinkPlace[], { worker }: SinkPlace, patience: number): Promise<void> {
+    await isInTime(Promise.all(former.map(({ left }) => left)), patience, this.#surroundings.clock);
+    worker.start();
   }
 
   #leave(index: number, { worker, parking, settings: { name } }: SinkPlace): void {
@@ -152,6 +163,10 @@ export class SinkRoster {
       this.#surroundings.log.warn("Sink failed to close", { sink: name, error: messageOf(error) });
     }
   }
+}
+
+function haveOneFarEnd(one: SinkSettings, other: SinkSettings): boolean {
+  return one.kind === other.kind && isDeepStrictEqual(one.options, other.options);
 }
 
 function isSame(one: SinkSettings, other: SinkSettings): boolean {

@@ -106,6 +106,45 @@ Deno.test("a sink that is removed delivers what it has and what comes until noth
   assert.deepEqual(dispatcher.states().map(({ name }) => name), ["B"]);
 });
 
+Deno.test("a sink that is given another name begins once the one of the old name has left", async () => {
+  const [a, b] = [sinkOf("A"), sinkOf("B")];
+  const hold = new Hold();
+  a.sink.deliveries.push(hold.delivery());
+  await using delivery = new Delivery([a]);
+  await delivery.start();
+  await delivery.send("a");
+  const { indexes, unroute } = delivery.dispatcher.become(
+    [b, sinkOf("C", new ScriptedSink(), "c")],
+    PATIENCE,
+  );
+  unroute();
+  enqueue(delivery, "a", 2, indexes.get("B") ?? 0);
+  await turn();
+  assert.deepEqual(delivery.dispatcher.states().map(({ state }) => state), [
+    "leaving",
+    "connecting",
+    "connected",
+  ]);
+  assert.equal(b.sink.connects, 0);
+  hold.release();
+  await turn();
+  assert.deepEqual([a.sink.takenIds, a.sink.disposed, b.sink.takenIds], [["a-1"], 1, ["a-2"]]);
+  assert.equal(delivery.clock.timers, 0);
+});
+
+Deno.test("a sink that is given another name does not wait for ever", async () => {
+  const [a, b] = [sinkOf("A"), sinkOf("B")];
+  a.sink.deliveries.push(new Hold().delivery());
+  await using delivery = new Delivery([a]);
+  await delivery.start();
+  await delivery.send("a");
+  delivery.dispatcher.become([b], PATIENCE).unroute();
+  await delivery.clock.advance(PATIENCE - 1);
+  assert.equal(b.sink.connects, 0);
+  await delivery.clock.advance(1);
+  assert.equal(b.sink.connects, 1);
+});
+
 Deno.test("a sink that is removed in an outage has time to come back", async () => {
   const a = sinkOf("A");
   a.sink.otherwise = throwing(retryable());
