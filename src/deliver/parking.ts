@@ -99,6 +99,7 @@ export class Parking {
   #isClosing = false;
   #isClosed = false;
   #isGone = false;
+  #hasGauges = true;
   #endWait = () => {};
 
   constructor(settings: SinkSettings, worker: SinkWorker, surroundings: ParkingSurroundings) {
@@ -327,6 +328,7 @@ export class Parking {
 
   /** Lets nobody see what is parked any more. */
   forgetGauges(): void {
+    this.#hasGauges = false;
     const { metrics } = this.#surroundings;
     metrics.parkedEvents.remove({ sink: this.#settings.name });
     metrics.parkedBytes.remove({ sink: this.#settings.name });
@@ -656,6 +658,7 @@ export class Parking {
   #count(events: number, bytes: number): void {
     this.#kept.events = Math.max(0, this.#kept.events + events);
     this.#kept.bytes = Math.max(0, this.#kept.bytes + bytes);
+    if (!this.#hasGauges) return;
     const { metrics } = this.#surroundings;
     metrics.parkedEvents.set({ sink: this.#settings.name }, this.#kept.events);
     metrics.parkedBytes.set({ sink: this.#settings.name }, this.#kept.bytes);

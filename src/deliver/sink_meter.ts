@@ -17,6 +17,7 @@ export class SinkMeter {
   readonly #queuedBytes;
   readonly #connected;
   readonly #deliverySeconds;
+  #isForgotten = false;
 
   constructor(metrics: Metrics, sink: string) {
     this.#sink = sink;
@@ -31,18 +32,20 @@ export class SinkMeter {
   }
 
   queue(events: number, bytes: number): void {
+    if (this.#isForgotten) return;
     this.#queuedEvents.set(events);
     this.#queuedBytes.set(bytes);
   }
 
-  /** Takes out what tells of the present. */
+  /** Takes out what tells of the present, for good. */
   forget(): void {
+    this.#isForgotten = true;
     const { queuedEvents, queuedBytes, sinkConnected } = this.#metrics;
     for (const gauge of [queuedEvents, queuedBytes, sinkConnected]) gauge.remove(this.#sink);
   }
 
   connected(yes: boolean): void {
-    this.#connected.set(yes ? 1 : 0);
+    if (!this.#isForgotten) this.#connected.set(yes ? 1 : 0);
   }
 
   retried(events: number): void {
