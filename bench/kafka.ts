@@ -21,6 +21,7 @@ const CASES = {
   "structured": { contentMode: "structured" },
   "binary, gzip": { compression: "gzip" },
   "binary, zstd": { compression: "zstd" },
+  "binary, exactly once": { delivery: "exactly-once" },
 } as const;
 
 /** Updates of a hundred twins, about 400 bytes of data each. */
@@ -52,7 +53,8 @@ for (const [name, options] of Object.entries(CASES)) {
   const sink = stack.use(
     kafkaSink({ brokerList, topic: TOPIC, securityProtocol: "PLAINTEXT", ...options }),
   );
-  await sink.connect(NEVER);
+  const stream = { systemIdentifier: "7", slot: "bench", timeline: 1, ancestors: [] };
+  await sink.connect(NEVER, sink.batch?.inOrder ? { stream } : undefined);
   sinks.set(name, sink);
 }
 

@@ -44,6 +44,15 @@ Deno.test("gives what waited for its key last, if asked for fresh events first",
   assert.deepEqual(ids(pending.take(MANY, true)), ["c4", "a2"]);
 });
 
+Deno.test("puts in the order of the stream what has waited for its key", () => {
+  const pending = pendingOf("a", "b", "a", "b", "c", "a");
+  pending.take({ maxEvents: 2, maxBytes: Infinity }); // a1, b2
+  pending.take(MANY); // c5, past a3, b4 and a6
+  for (const key of "abc") pending.release(key);
+  pending.putInOrder();
+  assert.deepEqual(ids(pending.take(MANY)), ["a3", "b4", "a6"]);
+});
+
 Deno.test("an event given back comes before the later ones of its key", () => {
   const pending = pendingOf("a", "b", "a");
   const [a1, b2, a3] = pending.take(MANY);
