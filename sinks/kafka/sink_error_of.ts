@@ -1,6 +1,7 @@
 // Not from "kafkajs" itself, which Deno cannot see the errors in.
 // @ts-types="kafkajs"
 import {
+  KafkaJSAggregateError,
   KafkaJSNonRetriableError,
   KafkaJSNumberOfRetriesExceeded,
   KafkaJSProtocolError,
@@ -42,6 +43,7 @@ export function isOfATopic({ cause }: SinkError): boolean {
 
 /** What kafkajs has wrapped when it gave up. */
 function originOf(error: unknown): unknown {
+  if (error instanceof KafkaJSAggregateError) return originOf(error.errors[0]);
   const isWrapper = error instanceof KafkaJSNumberOfRetriesExceeded ||
     error instanceof KafkaJSNonRetriableError;
   return isWrapper && error.cause instanceof Error ? originOf(error.cause) : error;

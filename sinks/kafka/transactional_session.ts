@@ -7,6 +7,11 @@ import { Session, type SessionOptions } from "./session.ts";
 /** `FindCoordinator` knows two kinds. */
 const OF_TRANSACTIONS = 1;
 
+/** There is none yet, as before the first transaction ever. */
+function isNotAvailable(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === 15;
+}
+
 /** Little of such a topic is not compacted at any time, so that it is read quickly. */
 const COMPACTED = {
   "cleanup.policy": "compact",
@@ -28,6 +33,7 @@ export class TransactionalSession extends Session {
   /** Shuts out every earlier producer of the transactional id, and ends its transactions; throws a `SinkError`. */
   async initTransactions(signal: AbortSignal): Promise<void> {
     await this.client.within(signal, `begin transactions of ${this.#id} in Kafka`, async () => {
+      await this.#findCoordinator();
       await (await this.producer.transaction()).abort(); // of an empty one the brokers hear nothing
     });
   }
@@ -85,11 +91,22 @@ export class TransactionalSession extends Session {
 
   /** Throws a `SinkError` where the brokers have no transactions, or none for this id. */
   async findCoordinator(signal: AbortSignal): Promise<void> {
-    await this.client.within(signal, "deliver exactly once: the brokers offer no transactions", async () => {
-      const { cluster } = this.client;
-      await cluster.connect();
-      await cluster.refreshMetadata();
-      await cluster.findGroupCoordinator({ groupId: this.#id, coordinatorType: OF_TRANSACTIONS });
-    });
+    const action = "deliver exactly once: the brokers offer no transactions";
+    await this.client.within(signal, action, () => this.#findCoordinator());
+  }
+
+  /** Of a broker itself: kafkajs' own way, which waits until there is a coordinator, never says why there is none. */
+  async #findCoordinator(): Promise<void> {
+    const { cluster } = this.client;
+    const wanted = { groupId: this.#id, coordinatorType: OF_TRANSACTIONS };
+    await cluster.connect();
+    await cluster.refreshMetadata();
+    const broker = await cluster.findBroker({ nodeId: cluster.getNodeIds()[0] });
+    try {
+      await broker.findGroupCoordinator(wanted);
+    } catch (error) {
+      if (!isNotAvailable(error)) throw error;
+      await cluster.findGroupCoordinator(wanted);
+    }
   }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from "kafkajs";
 import type { CloudEvent } from "../../../src/sink/sink.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { Dispatching, STREAM } from "../../support/dispatch_all.ts";
@@ -186,6 +187,41 @@ test("delivers what has no position with the rest", async (topic) => {
   assert.equal(sink.has?.(notified), false);
   assert.deepEqual(await readCommittedIds(server, topic), ids([cloudEvent(0), notified, cloudEvent(2)]));
 });
+
+const FORBIDDEN = [
+  [
+    "TOPIC",
+    "positions-",
+    AclOperationTypes.CREATE,
+    /^Cannot make the Kafka topic positions-.*_AUTHORIZATION_FAILED/,
+  ],
+  ["TRANSACTIONAL_ID", "router-", AclOperationTypes.WRITE, /TRANSACTIONAL_ID_AUTHORIZATION_FAILED/],
+] as const;
+
+for (const [resource, prefix, operation, message] of FORBIDDEN) {
+  test(`is down when it lacks a permission on a ${resource}`, async (topic) => {
+    await createTopics(server.client(), [topic]);
+    const admin = server.client().admin();
+    await admin.connect();
+    await admin.createAcls({
+      acl: [{
+        resourceType: AclResourceTypes[resource],
+        resourceName: `${prefix}${topic}`,
+        resourcePatternType: ResourcePatternTypes.LITERAL,
+        principal: `User:${KAFKA_USER.saslUsername}`,
+        host: "*",
+        operation,
+        permissionType: AclPermissionTypes.DENY,
+      }],
+    });
+    await admin.disconnect();
+    await using _proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+    await using sink = proxied(topic);
+    const error = await failureOf(sink.connect(NEVER, { stream: STREAM }));
+    assert.equal(error.kind, "fatal", error.message);
+    assert.match(error.message, message);
+  });
+}
 
 test("tells a check whether there are transactions, and changes nothing", async (topic) => {
   await createTopics(server.client(), [topic]);
