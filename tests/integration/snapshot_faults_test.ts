@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { writeSnapshotMessage } from "../../src/postgres/snapshot/snapshot_message.ts";
+import { makeEventingTables } from "../../src/postgres/eventing_schema.ts";
 import { STORE_STATEMENTS } from "../../src/postgres/snapshot/snapshot_store.ts";
 import type { Notification } from "../support/graph_replica.ts";
 import { RouterProcess } from "../support/router_process.ts";
@@ -29,7 +30,7 @@ async function untilTold(folder: string, wanted: string): Promise<void> {
 }
 
 async function makeStore({ sql }: TwinDatabase): Promise<void> {
-  for (const statement of STORE_STATEMENTS) await sql.unsafe(statement);
+  await makeEventingTables(sql, STORE_STATEMENTS);
 }
 
 async function insert({ sql }: TwinDatabase, id: string): Promise<void> {

@@ -1,13 +1,13 @@
 import { quoteName } from "../../postgres/connection/quote.ts";
 import type { Sql } from "../../postgres/connection/sql.ts";
+import { CREATE_EVENTING_SCHEMA, mayMakeEventingTables } from "../../postgres/eventing_schema.ts";
 import { readRole } from "../../postgres/replication/role.ts";
 
 /**
- * The SQL that makes the store. The columns of `dead_letter_queue` up to `status` are AgeDigitalTwins' own, whose users
+ * The SQL that makes the store, in its schema. The columns of `dead_letter_queue` up to `status` are AgeDigitalTwins' own, whose users
  * read on as before; it may have made the table itself.
  */
 export const STORE_STATEMENTS: readonly string[] = [
-  "CREATE SCHEMA IF NOT EXISTS digitaltwins_eventing",
   `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.dead_letter_queue (
   id serial PRIMARY KEY,
   event_id uuid NOT NULL,
@@ -94,23 +94,24 @@ export async function readStoreState(sql: Sql): Promise<StoreState> {
       (SELECT to_json(array_agg(attname)) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0) AS columns
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = 'digitaltwins_eventing' AND c.relkind = 'r'`;
-  const [schema] = await sql<{ may_create: boolean }[]>`
-    SELECT has_schema_privilege(oid, 'CREATE') AS may_create FROM pg_namespace
-    WHERE nspname = 'digitaltwins_eventing'`;
+  const mayMakeTables = await mayMakeEventingTables(sql);
   const tables = new Map(rows.map((row) => [row.name, row]));
   const missing = Object.entries(TABLES).filter(([name, column]) =>
     !tables.get(name)?.columns.includes(column)
   );
   const mayMake = missing.every(([name]) => {
     const table = tables.get(name);
-    return table ? table.owned : schema?.may_create ?? role.mayCreate;
+    return table ? table.owned : mayMakeTables;
   });
   const mayWrite = Object.keys(TABLES).every((name) => tables.get(name)?.writable ?? true);
   const exists = missing.length === 0;
   return {
     exists,
     usable: mayMake && mayWrite,
-    remedy: [...(exists ? [] : STORE_STATEMENTS), ...storeGrants(quoteName(role.name))],
+    remedy: [
+      ...(exists ? [] : [CREATE_EVENTING_SCHEMA, ...STORE_STATEMENTS]),
+      ...storeGrants(quoteName(role.name)),
+    ],
     role: role.name,
   };
 }

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from "../../postgres/connection/connection_options.ts";
 import { openSql, type Sql } from "../../postgres/connection/sql.ts";
+import { makeEventingTables } from "../../postgres/eventing_schema.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
 import { PostgresDeadLetters } from "./postgres_dead_letters.ts";
 import { PostgresOutbox } from "./postgres_outbox.ts";
@@ -89,10 +90,7 @@ async function make(sql: Sql): Promise<void> {
   const refusal = refusalOf(state);
   if (refusal) throw refusal;
   if (state.exists) return;
-  await sql.begin(async (sql) => {
-    await sql`SET LOCAL lock_timeout = '1s'`; // nobody waits behind it for long
-    for (const statement of STORE_STATEMENTS) await sql.unsafe(statement);
-  });
+  await makeEventingTables(sql, STORE_STATEMENTS);
 }
 
 function refusalOf({ usable, remedy, role }: Awaited<ReturnType<typeof readStoreState>>) {

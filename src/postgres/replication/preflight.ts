@@ -5,6 +5,7 @@ import { quoteName, quoteString } from "../connection/quote.ts";
 import { type ReplicationSettings } from "./replication_settings.ts";
 import type { ServerFacts } from "./server_facts.ts";
 import type { Slot } from "./slot.ts";
+import { CREATE_EVENTING_SCHEMA } from "../eventing_schema.ts";
 import { STORE_STATEMENTS, storeGrants } from "../snapshot/snapshot_store.ts";
 
 /** The oldest version whose pgoutput sends logical decoding messages. */
@@ -217,8 +218,11 @@ function* judgeSnapshot(
   settings: ReplicationSettings,
 ): Iterable<Finding> {
   if (settings.snapshot !== "initial" || slot !== undefined) return;
-  if (store.exists ? store.writable : role.mayCreate) return;
-  const statements = [...(store.exists ? [] : STORE_STATEMENTS), ...storeGrants(quoteName(role.name))];
+  if (store.exists ? store.writable : store.mayMake) return;
+  const statements = [
+    ...(store.exists ? [] : [CREATE_EVENTING_SCHEMA, ...STORE_STATEMENTS]),
+    ...storeGrants(quoteName(role.name)),
+  ];
   yield {
     severity: "fatal",
     about: "snapshot",

@@ -1,4 +1,5 @@
 import type { Sql } from "../connection/sql.ts";
+import { makeEventingTables, mayMakeEventingTables } from "../eventing_schema.ts";
 import type { SnapshotRequest } from "./snapshot_message.ts";
 
 /** How far a snapshot has come: everything up to this row of this label, in the order of `SnapshotLabel`s, is told. */
@@ -34,11 +35,12 @@ export interface StoreRights {
   readonly exists: boolean;
   /** Whether rows can be read and written, once it exists. */
   readonly writable: boolean;
+  /** Whether this role may make it. */
+  readonly mayMake: boolean;
 }
 
-/** The SQL that makes the store; a role without CREATE on the database has somebody else run it, and then grant. */
+/** The SQL that makes the store, in its schema; a role without CREATE on the database has somebody else run it, and then grant. */
 export const STORE_STATEMENTS: readonly string[] = [
-  "CREATE SCHEMA IF NOT EXISTS digitaltwins_eventing",
   `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.snapshots (
   slot text NOT NULL,
   id text NOT NULL,
@@ -71,7 +73,8 @@ export async function readStoreRights(sql: Sql): Promise<StoreRights> {
       AND has_table_privilege(c.oid, 'DELETE') AS writable
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = 'digitaltwins_eventing' AND c.relname = 'snapshots'`;
-  return { exists: row !== undefined, writable: row?.writable ?? false };
+  const mayMake = await mayMakeEventingTables(sql);
+  return { exists: row !== undefined, writable: row?.writable ?? false, mayMake };
 }
 
 /** The snapshots of a router, which is known by its slot, as they are kept in the database. */
@@ -87,7 +90,7 @@ export class SnapshotStore {
   /** Makes the store if it is missing. */
   async prepare(): Promise<void> {
     if ((await this.rights()).exists) return;
-    for (const statement of STORE_STATEMENTS) await this.#sql.unsafe(statement);
+    await makeEventingTables(this.#sql, STORE_STATEMENTS);
   }
 
   rights(): Promise<StoreRights> {

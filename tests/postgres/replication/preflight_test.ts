@@ -33,7 +33,7 @@ function facts(changed: Partial<ServerFacts> & { readonly state?: Partial<Server
         columnListIn: undefined,
       }],
     },
-    store: { exists: false, writable: false },
+    store: { exists: false, writable: false, mayMake: true },
     ...rest,
   };
 }
@@ -106,9 +106,10 @@ Deno.test("a slot that holds more WAL than it may is warned of", () => {
 Deno.test("a snapshot that begins with the slot needs a role that may keep its progress", () => {
   const initial: ReplicationSettings = { ...settings, snapshot: "initial" };
   const role = { name: "router", isSuperuser: false, mayReplicate: true, mayCreate: false };
+  const store = { exists: false, writable: false, mayMake: false };
   const publication = { omits: [], filtered: [] } as unknown as ServerFacts["publication"];
   const problems = (changed: Partial<ServerFacts>, with_ = initial) =>
-    preflight(facts({ role, ...changed }), with_).filter(({ about }) => about === "snapshot");
+    preflight(facts({ role, store, ...changed }), with_).filter(({ about }) => about === "snapshot");
 
   const [missing] = problems({});
   assert.equal(missing?.severity, "fatal");
@@ -116,9 +117,9 @@ Deno.test("a snapshot that begins with the slot needs a role that may keep its p
     missing?.remedy ?? "",
     /CREATE SCHEMA IF NOT EXISTS digitaltwins_eventing;[^]*GRANT SELECT, INSERT/,
   );
-  assert.doesNotMatch(problems({ store: { exists: true, writable: false } })[0]?.remedy ?? "", /CREATE/);
-  assert.deepEqual(problems({ store: { exists: true, writable: true } }), []);
-  assert.deepEqual(problems({ role: { ...role, mayCreate: true } }), []);
+  assert.doesNotMatch(problems({ store: { ...store, exists: true } })[0]?.remedy ?? "", /CREATE/);
+  assert.deepEqual(problems({ store: { ...store, exists: true, writable: true } }), []);
+  assert.deepEqual(problems({ store: { ...store, mayMake: true } }), []);
   assert.deepEqual(problems({ slot: { name: "age_slot", plugin: "pgoutput" }, publication }), []);
   assert.deepEqual(problems({}, settings), []);
 });
