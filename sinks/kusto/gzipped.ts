@@ -2,7 +2,7 @@ import type { Row } from "./failures.ts";
 
 /** Rows as Kusto reads them: gzip of JSON, one row a line. */
 export interface GzippedRows {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: ArrayBuffer;
   /** Before compression. */
   readonly rawSize: number;
 }
@@ -10,5 +10,5 @@ export interface GzippedRows {
 export async function gzipped(rows: readonly Row[]): Promise<GzippedRows> {
   const text = new Blob(rows.map(({ json }) => `${json}\n`));
   const stream = text.stream().pipeThrough(new CompressionStream("gzip"));
-  return { bytes: await new Response(stream).bytes(), rawSize: text.size };
+  return { bytes: await new Response(stream).arrayBuffer(), rawSize: text.size };
 }

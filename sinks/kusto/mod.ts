@@ -1,4 +1,3 @@
-import { HttpClient } from "../../src/sink/http_client.ts";
 import type {
   Batch,
   BatchPreference,
@@ -12,7 +11,7 @@ import type { KustoOptions } from "./config.ts";
 import { type Credentials, credentialsOf } from "./credentials.ts";
 import { Failures, type Row } from "./failures.ts";
 import type { Ingestion } from "./ingestion.ts";
-import { KustoEndpoint } from "./kusto_endpoint.ts";
+import { KustoAccess } from "./kusto_access.ts";
 import { ManagedIngestion } from "./managed_ingestion.ts";
 import { QueuedIngestion } from "./queued_ingestion.ts";
 import { rowOf } from "./row.ts";
@@ -21,9 +20,6 @@ import { TableSetup } from "./table_setup.ts";
 import { type Table, type Tables, tablesOf } from "./tables.ts";
 
 export const createSink: CreateSink<KustoOptions> = (options, context) => new KustoSink(options, context);
-
-/** Connections that stay open: one to each of the cluster's two addresses, to a container's and to a queue's. */
-const CONNECTIONS = 4;
 
 /** Writes events as rows into the tables of Azure Data Explorer. */
 class KustoSink implements Sink {
@@ -34,7 +30,7 @@ class KustoSink implements Sink {
   readonly #log: SinkContext["log"];
   readonly #credentials: Credentials;
   #connection:
-    | { readonly http: HttpClient; readonly setup: TableSetup; readonly ingestion: Ingestion }
+    | { readonly stack: DisposableStack; readonly setup: TableSetup; readonly ingestion: Ingestion }
     | undefined;
 
   constructor(options: KustoOptions, { log }: SinkContext) {
@@ -43,11 +39,11 @@ class KustoSink implements Sink {
     this.#options = options;
     this.#tables = tablesOf(options);
     this.#log = log;
-    this.#credentials = credentialsOf(options.auth);
+    this.#credentials = credentialsOf(options.auth, options.timeout);
   }
 
   async connect(signal: AbortSignal): Promise<void> {
-    this.#connection ??= await this.#open();
+    this.#connection ??= this.#open();
     await this.#connection.setup.prepare(signal);
     await this.#connection.ingestion.connect(signal);
   }
@@ -77,7 +73,7 @@ class KustoSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#credentials[Symbol.asyncDispose]();
-    this.#connection?.http[Symbol.dispose]();
+    this.#connection?.stack.dispose();
   }
 
   /** Lifecycles first, so that a twin is mostly there before its properties are. */
@@ -95,21 +91,21 @@ class KustoSink implements Sink {
     return rows;
   }
 
-  async #open() {
+  #open() {
     const { ingestionUri, database, ingestion, timeout } = this.#options;
-    const http = await HttpClient.open({ timeout, connections: CONNECTIONS, caFile: undefined });
-    const engine = new KustoEndpoint(clusterUri(this.#options), http, this.#credentials);
+    const stack = new DisposableStack();
+    const engine = stack.use(new KustoAccess(clusterUri(this.#options), this.#credentials, timeout));
     const setup = new TableSetup(this.#tables, database, engine, this.#log);
     const streaming = new StreamingIngestion(engine, database);
-    const service = new KustoEndpoint(ingestionUri, http, this.#credentials);
-    const queued = new QueuedIngestion(service, http, database, setup);
+    const service = stack.use(new KustoAccess(ingestionUri, this.#credentials, timeout));
+    const queued = new QueuedIngestion(service, database, setup);
     switch (ingestion) {
       case "queued":
-        return { http, setup, ingestion: queued };
+        return { stack, setup, ingestion: queued };
       case "streaming":
-        return { http, setup, ingestion: streaming };
+        return { stack, setup, ingestion: streaming };
       case "managed":
-        return { http, setup, ingestion: new ManagedIngestion(streaming, queued) };
+        return { stack, setup, ingestion: new ManagedIngestion(streaming, queued) };
     }
     ingestion satisfies never;
   }

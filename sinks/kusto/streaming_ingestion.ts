@@ -1,10 +1,10 @@
+import { CompressionType, DataFormat, StreamDescriptor, StreamingIngestClient } from "azure-kusto-ingest";
 import { Buffer } from "node:buffer";
 import { SinkError } from "../../src/sink/sink_error.ts";
 import type { Failures, Row } from "./failures.ts";
 import { gzipped } from "./gzipped.ts";
 import type { Ingestion } from "./ingestion.ts";
-import type { KustoEndpoint } from "./kusto_endpoint.ts";
-import { rowsRefusal } from "./kusto_error.ts";
+import type { KustoAccess } from "./kusto_access.ts";
 import { MAPPING, type Table } from "./tables.ts";
 
 /** The most that a request takes, before compression. */
@@ -15,11 +15,13 @@ const MOST_STREAMED_BYTES = 4_000_000;
  * @see https://learn.microsoft.com/kusto/api/rest/streaming-ingest
  */
 export class StreamingIngestion implements Ingestion {
-  readonly #engine: KustoEndpoint;
+  readonly #engine: KustoAccess;
+  readonly #client: StreamingClient;
   readonly #database: string;
 
-  constructor(engine: KustoEndpoint, database: string) {
+  constructor(engine: KustoAccess, database: string) {
     this.#engine = engine;
+    this.#client = new StreamingClient(engine);
     this.#database = database;
   }
 
@@ -47,24 +49,43 @@ export class StreamingIngestion implements Ingestion {
   }
 
   async #post(table: Table, rows: readonly Row[], signal: AbortSignal): Promise<SinkError | undefined> {
-    const { origin } = this.#engine;
+    const action = `stream into ${table.name} at ${this.#engine.origin}`;
     if (rows.some(isTooLarge)) {
       return new SinkError(
         "rejected",
-        `Cannot stream into ${table.name} at ${origin}: the event is larger than ${MOST_STREAMED_BYTES} bytes`,
+        `Cannot ${action}: the event is larger than ${MOST_STREAMED_BYTES} bytes`,
       );
     }
     const { bytes } = await gzipped(rows);
-    const path = `/v1/rest/ingest/${encodeURIComponent(this.#database)}/${encodeURIComponent(table.name)}` +
-      `?streamFormat=json&mappingName=${MAPPING}`;
-    const headers = { "content-type": "application/octet-stream", "content-encoding": "gzip" };
+    // The client puts names into its URL as they are.
+    const properties = {
+      database: encodeURIComponent(this.#database),
+      table: encodeURIComponent(table.name),
+      format: DataFormat.JSON,
+      ingestionMappingReference: MAPPING,
+    };
     try {
-      const answer = await this.#engine.post(path, headers, bytes, signal);
-      return answer.status === 200 ? undefined : rowsRefusal(origin, table.name, answer);
+      await this.#engine.call(
+        { action, sendsRows: true },
+        signal,
+        () =>
+          this.#client.ingestFromStream(
+            new StreamDescriptor(bytes, null, CompressionType.GZIP),
+            properties,
+          ),
+      );
+      return undefined;
     } catch (error) {
       if (error instanceof SinkError) return error;
       throw error;
     }
+  }
+}
+
+class StreamingClient extends StreamingIngestClient {
+  constructor(engine: KustoAccess) {
+    super(engine.connectionString(), null, false);
+    engine.bind(this.kustoClient);
   }
 }
 

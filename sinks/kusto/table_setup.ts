@@ -1,5 +1,6 @@
+import { Client } from "azure-kusto-data";
 import type { SinkLog } from "../../src/sink/sink.ts";
-import type { KustoEndpoint } from "./kusto_endpoint.ts";
+import type { KustoAccess } from "./kusto_access.ts";
 import { KustoRefusal } from "./kusto_error.ts";
 import { createMapping, createTable, type Table, type Tables } from "./tables.ts";
 
@@ -7,16 +8,18 @@ import { createMapping, createTable, type Table, type Tables } from "./tables.ts
 export class TableSetup {
   readonly #tables: readonly Table[];
   readonly #database: string;
-  readonly #engine: KustoEndpoint;
+  readonly #engine: KustoAccess;
+  readonly #client: Client;
   readonly #log: SinkLog;
   readonly #mapped = new Set<Table>();
   #told = false;
 
-  constructor(tables: Tables, database: string, engine: KustoEndpoint, log: SinkLog) {
+  constructor(tables: Tables, database: string, engine: KustoAccess, log: SinkLog) {
     const { twins, relationships, properties, raw } = tables;
     this.#tables = [twins, relationships, properties, ...raw ? [raw] : []];
     this.#database = database;
     this.#engine = engine;
+    this.#client = engine.bind(new Client(engine.connectionString()));
     this.#log = log;
   }
 
@@ -45,7 +48,11 @@ export class TableSetup {
 
   async #run(command: string, forbidden: string[], signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#engine.command(this.#database, command, signal);
+      await this.#engine.call(
+        { action: `command ${this.#engine.origin}`, sendsRows: false },
+        signal,
+        () => this.#client.executeMgmt(this.#database, command),
+      );
       return true;
     } catch (error) {
       if (!(error instanceof KustoRefusal) || error.status !== 403) throw error;

@@ -1,3 +1,4 @@
+import { JsonColumnMapping } from "azure-kusto-ingest";
 import type { KustoOptions } from "./config.ts";
 
 export interface Column {
@@ -108,16 +109,12 @@ export function createTable({ name, columns }: Table): string {
 /** Makes the mapping, or replaces it. */
 export function createMapping(table: Table): string {
   return `.create-or-alter table ${identifier(table.name)} ingestion json mapping ${literal(MAPPING)} ` +
-    literal(mappingOf(table));
+    literal(JSON.stringify(mappingOf(table).map((column) => column.toApiMapping())));
 }
 
-/** The mapping itself, as JSON. */
-export function mappingOf({ columns }: Table): string {
-  return JSON.stringify(columns.map(({ name, type, member }) => ({
-    Column: name,
-    DataType: type,
-    Properties: { Path: `$.${member}` },
-  })));
+/** The mapping itself. */
+export function mappingOf({ columns }: Table): JsonColumnMapping[] {
+  return columns.map(({ name, type, member }) => JsonColumnMapping.withPath(name, `$.${member}`, type));
 }
 
 /** Words need no quotes, and read better without. */

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { cloudEvents } from "../support/cloud_events.ts";
 import { KustoFarEnd } from "../support/kusto_far_end.ts";
+import { RESOURCE } from "../support/kusto_service.ts";
 import { deliver, failureOf } from "../support/sink_conformance.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
+import { until } from "../support/until.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -52,7 +54,7 @@ Deno.test("kusto gets in by a managed identity, as App Service gives its tokens"
   assert.deepEqual(await deliver(sink, cloudEvents(3)), []);
   assert.equal((await farEnd.received()).length, 3);
   const last = asked.at(-1)?.searchParams;
-  assert.equal(last?.get("resource"), new URL(String(farEnd.service.options.clusterUri)).origin);
+  assert.equal(last?.get("resource"), RESOURCE);
   assert.equal(last?.get("client_id"), "c-1");
 });
 
@@ -82,10 +84,22 @@ Deno.test("kusto gets in as whoever is logged in with az, and says so when nobod
   assert.equal((await farEnd.received()).length, 3);
 });
 
-Deno.test("kusto stops asking for a token when it is told to, whoever is asked", async () => {
+Deno.test("kusto stops asking for a token when it is told to, whoever is asked", UNTIDY, async () => {
   await using farEnd = await KustoFarEnd.start();
-  await using sink = farEnd.sink({ auth: { type: "default" } });
-  const error = await failureOf(sink.connect(AbortSignal.abort()));
+  await using folder = await TemporaryFolder.make();
+  using _environment = environment({ PATH: `${folder.path}:${Deno.env.get("PATH")}` });
+  const asked = join(folder.path, "asked");
+  const release = join(folder.path, "release");
+  const script = `#!/bin/sh\ntouch ${asked}\nwhile [ ! -e ${release} ]; do sleep 0.02; done\n`;
+  await Deno.writeTextFile(join(folder.path, "az"), script, { mode: 0o755 });
+  await using sink = farEnd.sink({ auth: { type: "azureCli" } });
+  const stop = new AbortController();
+  const failure = failureOf(sink.connect(stop.signal));
+  await until(() => Deno.stat(asked).then(() => true, () => false), "az to be asked");
+  stop.abort();
+  const error = await failure;
+  await Deno.writeTextFile(release, "");
   assert.equal(error.kind, "retryable");
-  assert.equal(error.message, "Cannot get a token for Kusto: stopped");
+  assert.match(error.message, /^Cannot command http:.*: stopped$/);
+  assert.equal(farEnd.service.requests.engine, 0);
 });

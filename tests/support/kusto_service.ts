@@ -4,8 +4,11 @@ import type { AzuriteServer } from "./azurite_server.ts";
 import { KustoDatabase, KustoProblem, type KustoRow } from "./kusto_database.ts";
 import { gunzip, KustoStorage } from "./kusto_storage.ts";
 
-/** What can be disturbed: commands to either address, streamed rows, tokens, and storage, which is real. */
-export type KustoWay = "engine" | "service" | "stream" | "token" | "blob" | "queue";
+/**
+ * What can be disturbed: what either address tells of its cloud, commands to them, streamed rows, tokens, and storage,
+ * which is real.
+ */
+export type KustoWay = "metadata" | "engine" | "service" | "stream" | "token" | "blob" | "queue";
 
 /** What a request gets instead of what it asks for. */
 export type KustoFault =
@@ -26,6 +29,9 @@ const REFUSALS: Readonly<Record<SinkErrorKind, Parameters<typeof refusal>>> = {
 
 export const SECRET = "pa55w0rd";
 
+/** What tokens are for, as the cluster tells: all clusters of Azure's public cloud tell this. */
+export const RESOURCE = "https://kusto.kusto.windows.net";
+
 /**
  * Azure Data Explorer as clients see it: its two addresses, with the commands that ingestion needs, streaming ingestion,
  * and a directory that gives tokens. Of queued ingestion the storage is Azurite's, reached through a proxy, so that it
@@ -39,6 +45,7 @@ export class KustoService implements AsyncDisposable {
   readonly messages: Record<string, unknown>[] = [];
   /** How many requests each way saw. */
   readonly requests: Record<KustoWay, number> = {
+    metadata: 0,
     engine: 0,
     service: 0,
     stream: 0,
@@ -199,18 +206,27 @@ export class KustoService implements AsyncDisposable {
     switch (way) {
       case "token":
         return this.#giveToken(url, new TextDecoder().decode(body));
+      case "metadata":
+        return Response.json({
+          AzureAD: {
+            LoginEndpoint: "https://login.microsoftonline.com",
+            LoginMfaRequired: false,
+            KustoServiceResourceId: RESOURCE,
+          },
+        });
       case "blob":
       case "queue":
         if (request.signal.aborted) return refusal(499);
         assert(this.#storage, "there is no storage");
         return await this.#storage.forward(way, request, url, body);
     }
-    if (url.pathname === "/v1/rest/auth/metadata") return refusal(404);
     assert.equal(request.method, "POST");
+    assert.match(request.headers.get("x-ms-app") ?? "", /^twinrouter\//);
+    assert.equal(request.headers.get("x-ms-user"), null, "the name of an account is nobody's business");
     const token = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
     const scope = this.#tokens.get(token);
     if (scope === undefined || this.revoked) return refusal(401);
-    assert(scope === "*" || scope === `${url.origin}/.default`, `a token for ${scope} at ${url.origin}`);
+    assert(scope === "*" || scope === `${RESOURCE}/.default`, `a token for ${scope}`);
     if (way === "stream") return await this.#stream(request, url, body);
     return this.#command(way, JSON.parse(new TextDecoder().decode(body)));
   }
@@ -269,6 +285,7 @@ export class KustoService implements AsyncDisposable {
 
 function wayOf(role: string, { pathname }: URL): KustoWay {
   if (role === "storage") return pathname.startsWith("/blob/") ? "blob" : "queue";
+  if (pathname === "/v1/rest/auth/metadata") return "metadata";
   if (role === "engine" && pathname.startsWith("/v1/rest/ingest/")) return "stream";
   return role as KustoWay;
 }

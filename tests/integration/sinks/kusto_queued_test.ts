@@ -1,20 +1,4 @@
 import assert from "node:assert/strict";
-import { KustoConnectionStringBuilder } from "azure-kusto-data";
-import {
-  BlobDescriptor,
-  CompressionType,
-  DataFormat,
-  IngestClient,
-  IngestionMappingKind,
-  IngestionProperties,
-  JsonColumnMapping,
-  ReportLevel,
-  ReportMethod,
-  StreamDescriptor,
-  StreamingIngestClient,
-} from "azure-kusto-ingest";
-import { Readable } from "node:stream";
-import { gzipSync } from "node:zlib";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { property, twinCreated } from "../../support/history_events.ts";
 import { KustoFarEnd } from "../../support/kusto_far_end.ts";
@@ -169,55 +153,19 @@ await withAzurite("kusto sinks that queue, and their faults", (azurite) => {
     assert.equal(far.service.messages.length, 0);
   });
 
-  Deno.test({
-    name: "kusto queues and streams as Microsoft's own client does",
-    // Which leaves its connections open.
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using far = await connected();
-      assert.deepEqual(await deliver(far.sink, [property(1, "t", "p", "1")]), []);
-      const [{ line } = { line: "" }] = await far.service.rows("AdtPropertyEvents");
-      const ours = far.service.messages[0] ?? {};
-
-      const properties = new IngestionProperties({
-        database: "Twin history",
-        table: "AdtPropertyEvents",
-        format: DataFormat.JSON,
-        ingestionMappingKind: IngestionMappingKind.JSON,
-        ingestionMappingReference: "twinrouter",
-        reportLevel: ReportLevel.FailuresOnly,
-        reportMethod: ReportMethod.Queue,
-      });
-      const { ingestionUri, clusterUri } = far.service.options as Record<string, string>;
-      const access = (uri = "") => KustoConnectionStringBuilder.withAccessToken(uri, far.service.giveToken());
-      const client = new IngestClient(access(ingestionUri), properties, false);
-      const blob = new BlobDescriptor(String(ours.BlobPath), Number(ours.RawDataSize));
-      await client.ingestFromBlob(blob, properties);
-      await far.service.ingestQueued();
-      const theirs = far.service.messages[1] ?? {};
-      const own = ["Id", "SourceMessageCreationTime", "ApplicationForTracing", "ClientVersionForTracing"];
-      for (const key of own) assert.equal(typeof ours[key], typeof theirs[key], key);
-      const ids = Object.fromEntries(own.map((key) => [key, ours[key]]));
-      assert.deepEqual(ours, { ...theirs, ...ids });
-      client.close();
-
-      // The service checks streamed requests of both alike, query and encoding included.
-      const streaming = new StreamingIngestClient(access(clusterUri), properties, false);
-      const bytes = Readable.from([gzipSync(`${line}\n`)]);
-      await streaming.ingestFromStream(new StreamDescriptor(bytes, null, CompressionType.GZIP), properties);
-      streaming.close();
-      const rows = await far.service.rows("AdtPropertyEvents");
-      assert.equal(rows.length, 3);
-      assert(rows.every((row) => row.line === line));
-
-      // And a mapping that goes with rows is the one that it would write.
-      const columns = far.service.database.table("AdtPropertyEvents");
-      const mapping = [...columns.columns].map(([name, type]) =>
-        JsonColumnMapping.withPath(name, `$.${name.charAt(0).toLowerCase()}${name.slice(1)}`, type)
-          .toApiMapping()
-      );
-      assert.deepEqual(JSON.parse(columns.mappings.get("twinrouter") ?? ""), mapping);
-    },
-  });
+  for (const way of ["blob", "queue"] as const) {
+    Deno.test(`kusto waits for the ${way} no longer than its timeout, and sends again once`, async () => {
+      await using far = await connected({ timeout: "1s" });
+      const held = Promise.withResolvers<void>();
+      far.service.fail(way, { after: held.promise });
+      const failed = await deliver(far.sink, cloudEvents(2));
+      assert.deepEqual(summary(failed), ["0 retryable", "1 retryable"]);
+      assert.match(failed[0]?.error.message ?? "", /^Cannot (upload|queue) rows: no answer within 1000 ms$/);
+      held.resolve();
+      assert.deepEqual(await deliver(far.sink, cloudEvents(2)), []);
+      assert.equal(far.service.requests[way], 2);
+      // Storage may have taken the first ones, and only the answer was late.
+      assertArrived((await far.farEnd.received()).slice(-2), cloudEvents(2));
+    });
+  }
 });
