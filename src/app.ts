@@ -58,6 +58,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
   const routing = new Routing(setup.routes);
   await using dispatcher = new Dispatcher(sinks, {
     outbox: store.outbox,
+    checkpoints: store.checkpoints,
     gapType: (route) => routing.gapTypeOf(route),
     ...(deadLetterFile === undefined
       ? { deadLetters: store.deadLetters, shelf: store.deadLetters }
@@ -82,7 +83,10 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
     if (item) routing.route(item, events);
     for (const { event, targets } of events) dispatcher.offer(event, targets);
   });
-  const onRoutes = () => ear.listen(routing.wantsTelemetry && routing.isReady);
+  const onRoutes = () => {
+    ear.listen(routing.wantsTelemetry && routing.isReady);
+    dispatcher.routedBy(routing.digest);
+  };
   const redaction = new Redaction(configuration.secrets);
   const between = new BetweenTransactions();
   const reloading = new Reloading(setup, {

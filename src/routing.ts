@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { OWN_DIALECT } from "./event/dialect.ts";
 import type { EventFactory, Happening } from "./event/event_factory.ts";
 import { type Restriction, type Route, type RoutedEvent, Router } from "./route/router.ts";
@@ -35,6 +36,12 @@ export class Routing {
   gapTypeOf(route: string): string {
     const { dialect = OWN_DIALECT } = this.#routes.find(({ name }) => name === route) ?? {};
     return dialect.types.Gap;
+  }
+
+  /** Differs when the routes do. */
+  get digest(): string {
+    const text = JSON.stringify(this.#routes, (_, value) => typeof value === "bigint" ? `${value}` : value);
+    return createHash("sha256").update(text).digest("base64url");
   }
 
   /** Somebody beside the routes asks for them. */

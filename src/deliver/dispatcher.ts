@@ -15,8 +15,10 @@ import { isInTime } from "./is_in_time.ts";
 import { QueuedEvent } from "./pending_events.ts";
 import { Replays } from "./replays.ts";
 import { type SinkChanges, SinkRoster } from "./sink_roster.ts";
+import { type SettledEarlier, SinkCheckpoints, type StreamIdentity } from "./sink_checkpoints.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { DeadLetterShelf } from "./store/dead_letter_shelf.ts";
+import type { Checkpoints } from "./store/checkpoints.ts";
 import type { Outbox } from "./store/outbox.ts";
 
 /** What a dispatcher works with. */
@@ -26,6 +28,8 @@ export interface DispatcherOptions {
   readonly shelf?: DeadLetterShelf;
   /** Where events wait for sinks that take none; without it they wait in the queues alone. */
   readonly outbox?: Outbox;
+  /** Where it is kept how far each sink is; without it a restart repeats whatever is not confirmed. */
+  readonly checkpoints?: Checkpoints;
   /** The type that a gap has on a route; the router's own when left out. */
   readonly gapType?: (route: string) => string;
   readonly metrics: Metrics;
@@ -40,7 +44,9 @@ export interface DispatcherOptions {
 }
 
 /** How a stream begins: see `Connected`. */
-export type Beginning = Pick<Connected, "sameTimelineAsBefore" | "wasElsewhere" | "confirmed">;
+export type Beginning =
+  & StreamIdentity
+  & Pick<Connected, "sameTimelineAsBefore" | "wasElsewhere" | "confirmed">;
 
 interface Waiter {
   readonly condition: () => boolean;
@@ -64,6 +70,9 @@ export class Dispatcher implements AsyncDisposable {
   readonly #deadLetters: DeadLetterQueue;
   readonly #dropped: DroppedEvents;
   readonly #replays: Replays | undefined;
+  readonly #sinkCheckpoints: SinkCheckpoints | undefined;
+  /** As long as the stream tells it again. */
+  #settledEarlier: SettledEarlier | undefined;
   readonly #clock: Clock;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
   #announced: Lsn | undefined;
@@ -100,6 +109,12 @@ export class Dispatcher implements AsyncDisposable {
         isAwaited && position !== undefined && position.commitLsn < this.#settledElsewhere,
     });
     const servingOf = (sink: string) => this.#roster.named(sink);
+    this.#sinkCheckpoints = options.checkpoints && new SinkCheckpoints(options.checkpoints, {
+      clock,
+      log,
+      followers: () => this.#roster.parkings,
+      mayDeliver: options.mayDeliver ?? (() => true),
+    });
     this.#replays = options.shelf && new Replays(options.shelf, servingOf, { clock, log });
   }
 
@@ -135,7 +150,26 @@ export class Dispatcher implements AsyncDisposable {
   enqueue(event: RouterEvent, targets: readonly Target[]): void {
     if (targets.length === 0) return;
     const unsettled = this.#checkpoint.add(event, targets.length);
-    for (const { sink, route } of targets) this.#roster.at(sink).enqueue(new QueuedEvent(unsettled, route));
+    for (const { sink, route } of targets) {
+      const parking = this.#roster.at(sink);
+      if (this.#settledEarlier?.bySink.size && this.#hasSettled(parking.sink, event)) {
+        parking.settledEarlier(unsettled, this.#settledEarlier.lsn);
+      } else parking.enqueue(new QueuedEvent(unsettled, route));
+    }
+  }
+
+  /** To be asked of each event once. */
+  #hasSettled(sink: string, { event }: RouterEvent): boolean {
+    const settled = this.#settledEarlier?.bySink.get(sink);
+    const isSettled = settled?.has(event) ?? false;
+    if (settled?.isOver) this.#settledEarlier?.bySink.delete(sink);
+    return isSettled;
+  }
+
+  /** From now on events are told by other routes, of which this is a digest. */
+  routedBy(routes: string): void {
+    this.#sinkCheckpoints?.routedBy(routes);
+    for (const parking of this.#roster.parkings) parking.forgetPositions();
   }
 
   /**
@@ -185,13 +219,17 @@ export class Dispatcher implements AsyncDisposable {
     if (!sameTimelineAsBefore) {
       this.#checkpoint.forgetMarks();
       this.#announced = undefined;
+      this.#settledEarlier?.bySink.clear();
+      for (const parking of this.#roster.parkings) parking.forgetPositions();
     }
     this.#settledElsewhere = confirmed;
+    this.#sinkCheckpoints?.follow(beginning);
     await Promise.all(
       this.#roster.parkings.map((parking) =>
         parking.recall({ hasSameHistory: sameTimelineAsBefore, wasElsewhere })
       ),
     );
+    this.#settledEarlier ??= await this.#sinkCheckpoints?.load();
     this.reconsider();
   }
 
@@ -241,6 +279,7 @@ export class Dispatcher implements AsyncDisposable {
       isInTime(this.#deadLetters.close(), GRACE, this.#clock),
       replaysEnd && isInTime(replaysEnd, GRACE, this.#clock),
     ]);
+    if (this.#sinkCheckpoints) await isInTime(this.#sinkCheckpoints.close(), GRACE, this.#clock);
   }
 
   #hasRoom(): boolean {
@@ -269,6 +308,7 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   #changed(): void {
+    this.#sinkCheckpoints?.noticed();
     this.#roster.proceed();
     this.#announce();
     for (const waiter of this.#waiters) {

@@ -13,6 +13,7 @@ import { backoff, type RetrySettings } from "./retry_policy.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
 import type { Outbox, ParkedEvent } from "./store/outbox.ts";
+import type { StreamPosition } from "./stream_position.ts";
 import { WalGate } from "./wal_gate.ts";
 
 /** What is written, and what is read, at once. */
@@ -186,6 +187,30 @@ export class Parking {
     this.step();
   }
 
+  /** All events up to here are settled or safe in the outbox; undefined while nothing is known of any. */
+  get settledUpTo(): StreamPosition | undefined {
+    return this.#outstanding.settledUpTo;
+  }
+
+  get sink(): string {
+    return this.#settings.name;
+  }
+
+  /** It keeps its own position, and cannot have events parked before others. */
+  get keepsPosition(): boolean {
+    return this.#settings.sink.batch?.inOrder ?? false;
+  }
+
+  /** The stream tells an event again that was settled before: it still has to come past this position. */
+  settledEarlier(unsettled: UnsettledEvent, lsn: Lsn | undefined): void {
+    this.#gate.add([unsettled], lsn);
+  }
+
+  /** What is pushed from now on is told otherwise than before. */
+  forgetPositions(): void {
+    this.#outstanding.forgetPositions();
+  }
+
   /** An event of the stream, after all that came before it. */
   enqueue(event: QueuedEvent): void {
     this.#outstanding.push(event);
@@ -354,7 +379,7 @@ export class Parking {
 
   get #mayPark(): boolean {
     return this.#surroundings.outbox !== undefined && (this.#settings.parking?.maxParkedBytes ?? 0) > 0 &&
-      !this.#isParked && !this.#isClosing && !this.#isClosed;
+      !this.keepsPosition && !this.#isParked && !this.#isClosing && !this.#isClosed;
   }
 
   #watchOutage(): void {

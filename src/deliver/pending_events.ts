@@ -2,6 +2,7 @@ import type { Failures } from "./assessment.ts";
 import type { UnsettledEvent } from "./checkpoint.ts";
 import { LinkedQueue } from "./linked_queue.ts";
 import type { ParkingPlace } from "./parking_place.ts";
+import type { StreamPosition } from "./stream_position.ts";
 
 /** Where an event comes from that is no news of the stream, and who wants to know what became of it. */
 export interface Origin {
@@ -35,6 +36,8 @@ export class QueuedEvent {
   // Of those that are settled nowhere, in commit order.
   older: QueuedEvent | undefined = undefined;
   newer: QueuedEvent | undefined = undefined;
+  /** Where the stream stood before it. */
+  before: StreamPosition | undefined = undefined;
 
   constructor(unsettled: UnsettledEvent, route: string, origin?: Origin) {
     this.unsettled = unsettled;

@@ -360,7 +360,7 @@ export class SinkWorker {
     for (const event of taken) {
       if (kept.has(event)) continue;
       if (!keys.has(event.key)) this.#pending.release(event.key);
-      event.isLeftOut = true;
+      event.isLeftOut = this.#surroundings.isSettledElsewhere(event);
       this.#forget(event);
     }
     this.#meter.queue(this.#events, this.#bytes);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Lsn } from "../../src/postgres/lsn.ts";
+import type { Checkpoints, SinkCheckpoint } from "../../src/deliver/store/checkpoints.ts";
 import type { Outbox, OutboxRange, OutboxTotals, ParkedEvent } from "../../src/deliver/store/outbox.ts";
 import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
@@ -103,6 +104,7 @@ class World {
     });
     this.#delivery = new Delivery(sinks, {
       outbox: this.shelf.of(life),
+      checkpoints: this.shelf.checkpointsOf(life),
       mayDeliver: () => !life.isHeld,
       onConfirmable: (lsn) => {
         if (life.isHeld) life.announced = lsn;
@@ -244,6 +246,7 @@ class Shelf {
   mood = "well";
   lsn: Lsn = 5n;
   readonly #rows = new Map<string, Map<number, Row>>();
+  readonly #checkpoints = new Map<string, SinkCheckpoint>();
 
   ids(sink: string): string[] {
     return this.#sorted(sink).map(({ event }) => event.id);
@@ -284,6 +287,18 @@ class Shelf {
         ),
       forget: (sink, numbers) => answer(() => numbers.forEach((number) => this.#of(sink).delete(number))),
       replace: () => Promise.reject(new Error("is not asked for")),
+    };
+  }
+
+  checkpointsOf(life: { readonly isOver: boolean }): Checkpoints {
+    return {
+      load: async () => ({ checkpoints: [...this.#checkpoints.values()], lsn: this.lsn }),
+      save: async (checkpoints) => {
+        await turn();
+        if (life.isOver) return await new Promise(() => {});
+        if (this.mood === "broken") throw new Error("disk full");
+        for (const checkpoint of checkpoints) this.#checkpoints.set(checkpoint.sink, checkpoint);
+      },
     };
   }
 

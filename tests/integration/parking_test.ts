@@ -64,7 +64,7 @@ Deno.test("one sink down for a while at load: others are as fast as ever, the sl
     assert.equal([...lastOf.values()].reduce((sum, n) => sum + n, 0), load.written);
   }
   say(`median ${before} ms before, ${during} ms during, ${after} ms after; ${load.written} events`);
-  assert(during < Math.max(3 * before, 30), `${during} ms while the other is down, ${before} ms before`);
+  assert(during < Math.max(5 * before, 100), `${during} ms while the other is down, ${before} ms before`);
 });
 
 for (const store of ["postgres", { sqlite: "./store.db" }]) {

@@ -21,6 +21,7 @@ const connected: Connected = {
   database: "twins",
   timeline: 1,
   ancestors: [],
+  walEnd: 0n,
   sameTimelineAsBefore: true,
   graphCount: 1,
   serverVersion: 180_000,

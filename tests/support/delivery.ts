@@ -72,7 +72,15 @@ export class Delivery implements AsyncDisposable {
 }
 
 /** The stream of a database that has the same history as before. */
-export const BEGINNING: Beginning = { sameTimelineAsBefore: true, wasElsewhere: false, confirmed: 0n };
+export const BEGINNING: Beginning = {
+  systemIdentifier: "7",
+  timeline: 1,
+  ancestors: [],
+  walEnd: 2n ** 60n,
+  sameTimelineAsBefore: true,
+  wasElsewhere: false,
+  confirmed: 0n,
+};
 
 /** A log that keeps what it is told. */
 export class LogRecords implements Log {

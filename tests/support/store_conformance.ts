@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeadLetter } from "../../src/deliver/dead_letter.ts";
+import type { SinkCheckpoint } from "../../src/deliver/store/checkpoints.ts";
 import type { OutboxRange, ParkedEvent } from "../../src/deliver/store/outbox.ts";
 import type { DeliveryStore } from "../../src/deliver/store/delivery_store.ts";
 import { readStoredEvent } from "../../src/deliver/stored_event.ts";
@@ -115,6 +116,24 @@ export function testStore(name: string, place: () => Promise<StorePlace>): void 
     assert.deepEqual(await numbers({}), [2, 4, ...parked.slice(6).map(({ number }) => number)]);
     assert.equal((await outbox.page("Hook", ALL))[1]?.route, "gap");
     assert.equal((await outbox.totals("Other", 0)).events, 1);
+  });
+
+  test("keeps the newest checkpoint of each sink", async (store, place) => {
+    assert.deepEqual((await store.checkpoints.load()).checkpoints, []);
+    const checkpoint = (sink: string, sequence: string): SinkCheckpoint => ({
+      sink,
+      systemIdentifier: "7412345678901234567",
+      timeline: 2,
+      sequence,
+      last: "digest id",
+    });
+    await store.checkpoints.save([checkpoint("A", "1"), checkpoint("B", "2")]);
+    await store.checkpoints.save([checkpoint("A", "3")]);
+    await using again = place.open("one");
+    const kept = (await again.checkpoints.load()).checkpoints.toSorted((a, b) => a.sink < b.sink ? -1 : 1);
+    assert.deepEqual(kept, [checkpoint("A", "3"), checkpoint("B", "2")]);
+    await using other = place.open("two");
+    assert.deepEqual((await other.checkpoints.load()).checkpoints, []);
   });
 
   test("shows a router nothing of another's", async (store, place) => {

@@ -12,6 +12,7 @@ function connected(sameTimelineAsBefore: boolean): Connected {
     database: "twins",
     timeline: 1,
     ancestors: [],
+    walEnd: 0n,
     sameTimelineAsBefore,
     confirmed: 0n,
     wasElsewhere: false,

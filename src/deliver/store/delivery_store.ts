@@ -1,3 +1,4 @@
+import type { Checkpoints } from "./checkpoints.ts";
 import type { DeadLetterShelf } from "./dead_letter_shelf.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -15,6 +16,7 @@ export interface DeliveryStore extends AsyncDisposable {
   refusal(): Promise<StoreRefusal | undefined>;
   readonly deadLetters: DeadLetterShelf;
   readonly outbox: Outbox;
+  readonly checkpoints: Checkpoints;
 }
 
 /** The store cannot be used until somebody changes something. */

@@ -47,7 +47,7 @@ export const STORE_STATEMENTS: readonly string[] = [
   system_identifier text NOT NULL,
   timeline int NOT NULL,
   sequence text NOT NULL,
-  ids text NOT NULL,
+  last text NOT NULL,
   saved_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (slot, sink)
 )`,
@@ -57,7 +57,7 @@ export const STORE_STATEMENTS: readonly string[] = [
 const TABLES: Readonly<Record<string, string>> = {
   dead_letter_queue: "event",
   outbox: "event",
-  checkpoints: "ids",
+  checkpoints: "last",
 };
 
 /** What `role` needs in a store that somebody else has made. */

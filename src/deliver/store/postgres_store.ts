@@ -2,6 +2,7 @@ import type { ConnectionOptions } from "../../postgres/connection/connection_opt
 import { openSql, type Sql } from "../../postgres/connection/sql.ts";
 import { makeEventingTables } from "../../postgres/eventing_schema.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
+import { PostgresCheckpoints } from "./postgres_checkpoints.ts";
 import { PostgresDeadLetters } from "./postgres_dead_letters.ts";
 import { PostgresOutbox } from "./postgres_outbox.ts";
 import { readStoreState, STORE_STATEMENTS } from "./postgres_schema.ts";
@@ -16,6 +17,7 @@ const PATIENCE = 30_000;
 export class PostgresStore implements DeliveryStore {
   readonly deadLetters: PostgresDeadLetters;
   readonly outbox: PostgresOutbox;
+  readonly checkpoints: PostgresCheckpoints;
   readonly #connection: ConnectionOptions;
   readonly #patience: number;
   #sql: (Sql & AsyncDisposable) | undefined;
@@ -41,6 +43,7 @@ export class PostgresStore implements DeliveryStore {
     };
     this.deadLetters = new PostgresDeadLetters(access);
     this.outbox = new PostgresOutbox(access);
+    this.checkpoints = new PostgresCheckpoints(access);
   }
 
   prepare(): Promise<void> {

@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../../observe/message_of.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
+import { SqliteCheckpoints } from "./sqlite_checkpoints.ts";
 import { SqliteDeadLetters } from "./sqlite_dead_letters.ts";
 import { SqliteOutbox } from "./sqlite_outbox.ts";
 
@@ -41,7 +42,7 @@ const STATEMENTS = `
     system_identifier TEXT NOT NULL,
     timeline INTEGER NOT NULL,
     sequence TEXT NOT NULL,
-    ids TEXT NOT NULL,
+    last TEXT NOT NULL,
     PRIMARY KEY (slot, sink)
   ) STRICT;
 `;
@@ -50,6 +51,7 @@ const STATEMENTS = `
 export class SqliteStore implements DeliveryStore {
   readonly deadLetters: SqliteDeadLetters;
   readonly outbox: SqliteOutbox;
+  readonly checkpoints: SqliteCheckpoints;
   readonly #path: string;
   #database: DatabaseSync | undefined;
 
@@ -58,6 +60,7 @@ export class SqliteStore implements DeliveryStore {
     const access: SqliteAccess = { slot, use: (work) => this.#use(work) };
     this.deadLetters = new SqliteDeadLetters(access);
     this.outbox = new SqliteOutbox(access);
+    this.checkpoints = new SqliteCheckpoints(access);
   }
 
   prepare(): Promise<void> {

@@ -305,13 +305,15 @@ export class ReplicationStream implements AsyncDisposable {
       this.#enter("streaming");
       const sameTimelineAsBefore = !this.#hasOtherHistory;
       this.#hasOtherHistory = false;
-      const { systemIdentifier, database, timeline, ancestors, graphCount, version: serverVersion } = source;
+      const { systemIdentifier, database, timeline, ancestors, walEnd, graphCount, version: serverVersion } =
+        source;
       return {
         kind: "connected",
         systemIdentifier,
         database,
         timeline,
         ancestors,
+        walEnd,
         sameTimelineAsBefore,
         confirmed: this.#progress.confirmed,
         wasElsewhere,

@@ -18,6 +18,8 @@ export interface Connected {
   readonly timeline: number;
   /** The timelines that this one comes from, and where each ended. */
   readonly ancestors: readonly Ancestor[];
+  /** How far the server had written its WAL. */
+  readonly walEnd: Lsn;
   /**
    * False after a failover or a restore: LSNs mean other WAL than before. Nothing from before may be confirmed any more,
    * nor tell what has come already.
