@@ -333,6 +333,13 @@ export class Parking {
     this.step();
   }
 
+  /** Begins nothing more; resolves once what is being written is known to be there or not. */
+  async halt(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimers();
+    await Promise.all([this.#writing, this.#reading]);
+  }
+
   /** The sink is not wanted any more: what is in the outbox stays there, and what waits before it is lost. */
   drop(): void {
     this.#isGone = true;

@@ -154,6 +154,7 @@ export class SinkPlace {
     this.#cancelDeadline?.();
     await this.#replacing;
     await this.#letGo(0);
+    await isInTime(this.parking.halt(), GRACE, this.#clock);
     this.parking.drop();
     this.worker.drop();
     this.#state = "left";

@@ -301,12 +301,14 @@ export class SinkWorker {
 
   #dropLeft(): void {
     const left = this.#pending.takeAll();
+    if (left.length === 0) return;
+    let lost = 0;
     for (const event of left) {
       event.isBuried = event.origin !== undefined; // it stays where it comes from
+      if (!event.isBuried && event.parking?.state !== "parked") lost++;
       this.#forget(event);
     }
-    if (left.length === 0) return;
-    this.#surroundings.dropped(this.#settings.name, left.length);
+    if (lost > 0) this.#surroundings.dropped(this.#settings.name, lost);
     this.#surroundings.changed();
   }
 
