@@ -35,6 +35,7 @@ const source = {
   publication,
   walSenderTimeout: 10_000,
   failover: false,
+  onSlotLost: "fail",
   snapshot: "never",
 } as const;
 const configuration: Configuration = {

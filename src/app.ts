@@ -10,6 +10,7 @@ import { Metrics } from "./observe/metrics.ts";
 import { Redaction } from "./observe/redaction.ts";
 import { openStore } from "./open_store.ts";
 import { replicatedRows } from "./postgres/replicated_rows.ts";
+import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import { ReplicationStream } from "./postgres/replication/replication_stream.ts";
 import type { Replicated } from "./postgres/row_change.ts";
 import type { Connected } from "./postgres/replication/stream_chunk.ts";
@@ -103,7 +104,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
   log.info("Twinrouter starts", { version: manifest.version, sinks: sinks.map(({ name }) => name) });
 
   const rows = replicatedRows(stream, signal);
-  const changes = toTwins(rows, stream, replication.graphs, metrics);
+  const changes = toTwins(rows, stream, replication, metrics);
   const begin = (connected: Connected) => {
     routing.begin(eventFactory(setup, connected, routing.models));
     onRoutes();
@@ -163,11 +164,12 @@ async function prepare(store: DeliveryStore, isNeeded: boolean, log: Log): Promi
 async function* toTwins(
   batches: AsyncIterable<readonly (Replicated | Connected)[]>,
   stream: ReplicationStream,
-  graphs: readonly string[] | undefined,
+  { graphs, slot }: ReplicationSettings,
   metrics: Metrics,
 ): AsyncGenerator<readonly (TwinItem | Connected)[]> {
   const twins = new TwinChanges({
     metrics,
+    slot,
     ...(graphs && { graphs }),
     onCatalogChange: () => stream.labelsChanged(),
   });

@@ -50,7 +50,8 @@ export async function setUp(
     for (const { sink } of sinks) await sink[Symbol.asyncDispose]();
     throw new ConfigurationError(problems);
   }
-  const { slot, publication, graphs, walSenderTimeout, failover, snapshot } = configuration.source;
+  const { slot, publication, graphs, walSenderTimeout, failover, onSlotLost, snapshot } =
+    configuration.source;
   return {
     configuration,
     replication: {
@@ -59,6 +60,7 @@ export async function setUp(
       publication,
       walSenderTimeout,
       failover,
+      onSlotLost,
       ...(graphs && { graphs }),
       ...(snapshot === "initial" && { snapshot }),
     },

@@ -59,6 +59,7 @@ export interface SourceConfiguration extends ConnectionConfiguration {
   readonly graphs?: readonly string[];
   readonly walSenderTimeout: number;
   readonly failover: boolean;
+  readonly onSlotLost: "fail" | "recreate" | "recreate-and-snapshot";
   readonly snapshot: "never" | "initial";
 }
 

@@ -87,6 +87,11 @@ const sourceKeys = {
     )
     .prefault("10s"),
   failover: flag().describe("Let a new slot survive a failover (PostgreSQL 17 and later)").prefault(true),
+  onSlotLost: choice(["fail", "recreate", "recreate-and-snapshot"])
+    .describe(
+      "When the slot is gone, given up by the server or older than its publication: stop (fail), or go on with a new one after a Router.Gap event (recreate), and Create events of all that is there",
+    )
+    .prefault("fail"),
   snapshot: choice(["never", "initial"])
     .describe(
       "Whether a new slot begins with Create events of all that is there already (initial) or not (never)",

@@ -193,7 +193,7 @@ function numbered(item: Happening, bodies: readonly EventBody[]): readonly Event
 }
 
 function subjectOf(item: Happening): string {
-  if (item.kind === "gap") return item.label;
+  if (item.kind === "gap") return item.label ?? item.graph;
   if (item.kind === "telemetry") {
     return item.component === undefined ? item.twinId : `${item.twinId}/components/${item.component}`;
   }

@@ -12,10 +12,15 @@ export type GapReason =
 
 /** What an event says of others that nobody gets; how many of them where that is known. */
 export function gapData(
-  { graph, transaction }: { readonly graph: string; readonly transaction: Transaction },
+  { graph, transaction, span }: {
+    readonly graph: string;
+    readonly transaction: Transaction;
+    readonly span?: Gap["span"];
+  },
   reason: GapReason,
   count?: number,
 ): string {
   const lsn = formatLsn(transaction.commitLsn);
-  return JSON.stringify({ reason, graph, from: lsn, to: lsn, ...(count !== undefined && { count }) });
+  const { from, to } = span ?? { from: lsn, to: lsn };
+  return JSON.stringify({ reason, graph, from, to, ...(count !== undefined && { count }) });
 }

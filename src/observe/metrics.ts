@@ -136,6 +136,20 @@ export class Metrics {
     },
   });
 
+  readonly slotWalStatus = new Gauge({
+    name: "twinrouter_slot_wal_status",
+    help:
+      "1 for how the slot stands (reserved, extended, unreserved: its WAL may go at any checkpoint, lost)",
+    labelNames: ["status"] as const,
+    registers: [this.registry],
+  });
+
+  readonly slotSafeBytes = new Gauge({
+    name: "twinrouter_slot_safe_wal_bytes",
+    help: "WAL that may be written before the slot is in danger of being given up; without a limit, nothing",
+    registers: [this.registry],
+  });
+
   readonly streaming = new Gauge({
     name: "twinrouter_replication_streaming",
     help: "1 while the replication stream is healthy, else 0",

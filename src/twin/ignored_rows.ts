@@ -16,7 +16,8 @@ export type IgnoredReason =
   | "unknown_properties"
   | "delete_without_properties"
   | "bad_traceparent"
-  | "bad_snapshot_message";
+  | "bad_snapshot_message"
+  | "bad_gap_message";
 
 /** What somebody would miss is told of: once for each label, or with its 1st, 10th, 100th … row. */
 const TOLD: Readonly<Partial<Record<IgnoredReason, { readonly once: boolean; readonly message: string }>>> = {
@@ -48,6 +49,10 @@ const TOLD: Readonly<Partial<Record<IgnoredReason, { readonly once: boolean; rea
   bad_snapshot_message: {
     once: false,
     message: "Cannot use a snapshot message: it is not in the form that twinrouter snapshot writes",
+  },
+  bad_gap_message: {
+    once: false,
+    message: "Cannot use a message that tells of a gap: it is not in the form that the router writes",
   },
 };
 

@@ -138,8 +138,8 @@ export class Snapshots implements AsyncDisposable {
     teller.serve();
   }
 
-  #connected({ sameTimelineAsBefore, wasElsewhere }: Connected): void {
-    if (!sameTimelineAsBefore || wasElsewhere) this.#beginAnew();
+  #connected({ sameTimelineAsBefore, wasElsewhere, isReplacement }: Connected): void {
+    if (!sameTimelineAsBefore || wasElsewhere || isReplacement) this.#beginAnew();
     // The high watermark of what was on its way may have been lost with the connection.
     this.#serving.passage.interrupt();
     this.#serving.teller.serve();

@@ -54,12 +54,15 @@ export type BodyChange =
 /** Changes that could not be seen, to be told instead of passed over. */
 export interface Gap {
   readonly kind: "gap";
-  readonly reason: "truncate";
+  readonly reason: "truncate" | "slot_lost" | "publication_lost";
   readonly transaction: Transaction;
   readonly position: Position;
   readonly part: number;
   readonly graph: string;
-  readonly label: string;
+  /** Absent where it is all labels of the graph. */
+  readonly label?: string;
+  /** Where it begins and ends, as PostgreSQL writes positions; absent for what happened where it stands. */
+  readonly span?: { readonly from: string; readonly to: string };
 }
 
 /** What somebody measured and says of a twin. It changes nothing in the graph, and the twin may not even be there. */

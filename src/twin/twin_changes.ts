@@ -2,6 +2,7 @@ import { type Log, logOf } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import type { Relation, Replicated, RowChange, Transaction } from "../postgres/row_change.ts";
+import { GAP_PREFIX, readGapMessage } from "../postgres/replication/gap_message.ts";
 import { readSnapshotMessage, SNAPSHOT_PREFIX } from "../postgres/snapshot/snapshot_message.ts";
 import type { LogicalMessage } from "../postgres/wal_message.ts";
 import { IgnoredRows } from "./ignored_rows.ts";
@@ -20,6 +21,8 @@ export interface TwinChangesOptions {
   readonly metrics: Metrics;
   /** The graphs that are wanted; without it, every one. */
   readonly graphs?: readonly string[];
+  /** Of this router, to know its messages by. */
+  readonly slot?: string;
   /** A transaction made graphs or labels; called once for each that did, while it is read. */
   readonly onCatalogChange?: () => void;
   readonly log?: Log;
@@ -36,6 +39,7 @@ export class TwinChanges {
   readonly #metrics: Metrics;
   readonly #ignored: IgnoredRows;
   readonly #ignoredTelemetry: IgnoredTelemetry;
+  readonly #slot: string | undefined;
   readonly #now: () => number;
   readonly #onCatalogChange: () => void;
   readonly #merger = new RunMerger((run) => this.#emit(run));
@@ -49,10 +53,13 @@ export class TwinChanges {
     [TRACEPARENT_PREFIX, this.#traceparentMessage.bind(this)],
     [TELEMETRY, this.#telemetryMessage.bind(this)],
     [SNAPSHOT_PREFIX, this.#snapshotMark.bind(this)],
+    [GAP_PREFIX, this.#gapMessage.bind(this)],
   ]);
 
   constructor(options: TwinChangesOptions) {
-    const { metrics, graphs, onCatalogChange = () => {}, log = logOf("twin"), now = Date.now } = options;
+    const { metrics, graphs, slot, onCatalogChange = () => {}, log = logOf("twin"), now = Date.now } =
+      options;
+    this.#slot = slot;
     this.#labels = new Labels(graphs);
     this.#metrics = metrics;
     this.#ignored = new IgnoredRows(metrics, log);
@@ -160,6 +167,20 @@ export class TwinChanges {
       part: 0,
       ...(traceparent !== undefined && { traceparent }),
     });
+  }
+
+  /** Of this router's slot; what others have missed, it has not. */
+  #gapMessage(content: LogicalMessage, ordinal: number): void {
+    if (!content.transactional) return;
+    const transaction = this.#current;
+    const message = readGapMessage(content);
+    if (!message) return this.#ignored.add("bad_gap_message", transaction, ordinal);
+    const { slot, reason, graphs, from, to } = message;
+    if (slot !== this.#slot) return;
+    const position = { commitLsn: transaction.commitLsn, ordinal };
+    for (const [part, graph] of graphs.entries()) {
+      this.#out.push({ kind: "gap", reason, transaction, position, part, graph, span: { from, to } });
+    }
   }
 
   #snapshotMark(content: LogicalMessage, ordinal: number): void {

@@ -57,6 +57,7 @@ Deno.test("reads the documented configuration", () => {
     slot: "age_slot",
     graphs: ["digitaltwins"],
     failover: true,
+    onSlotLost: "fail",
     snapshot: "never",
     walSenderTimeout: 10_000,
   });
@@ -86,6 +87,7 @@ Deno.test("reads AgeDigitalTwins' own configuration as it stands, with a route t
     publication: "age_pub",
     slot: "age_slot",
     failover: true,
+    onSlotLost: "fail",
     snapshot: "never",
     walSenderTimeout: 10_000,
   });

@@ -16,6 +16,7 @@ const connected: Connected = {
   kind: "connected",
   confirmed: 0n,
   wasElsewhere: false,
+  isReplacement: false,
   lost: new AbortController().signal,
   systemIdentifier: "7",
   database: "twins",

@@ -16,6 +16,7 @@ function connected(sameTimelineAsBefore: boolean): Connected {
     sameTimelineAsBefore,
     confirmed: 0n,
     wasElsewhere: false,
+    isReplacement: false,
     lost: new AbortController().signal,
     graphCount: 1,
     serverVersion: 180_000,

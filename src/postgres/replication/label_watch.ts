@@ -32,6 +32,8 @@ export interface LabelWatchSession {
   readonly role: Role;
   /** As `server_version_num`. */
   readonly version: number;
+  /** The OID of the publication that is streamed from. */
+  readonly publication: number;
 }
 
 /**
@@ -66,7 +68,7 @@ export class LabelWatch {
 
   /**
    * Looks at once whenever it is told to, and otherwise every few seconds. Resolves when the signal aborts. Calls
-   * `onNoPublication` each time there is none any more: from PostgreSQL 18 on the server then leaves out every change,
+   * `onNoPublication` each time there is none any more, or another one: from PostgreSQL 18 on the server then leaves out every change,
    * and says so to nobody but its own log.
    */
   async run(session: LabelWatchSession, signal: AbortSignal, onNoPublication: () => void): Promise<void> {
@@ -76,7 +78,7 @@ export class LabelWatch {
       this.#isTold = false;
       try {
         const publication = await this.keepCurrent(session);
-        if (publication === undefined) onNoPublication();
+        if (publication === undefined || publication.oid !== session.publication) onNoPublication();
         const isListed = publication?.managed && publication.schemas.size === 0;
         wait = isTold || isListed ? LIST_INTERVAL : INTERVAL;
         this.#failing = false;
@@ -89,7 +91,7 @@ export class LabelWatch {
   }
 
   /** Looks once; resolves with the publication as it then is, if there is one. */
-  async keepCurrent(session: LabelWatchSession): Promise<Publication | undefined> {
+  async keepCurrent(session: Omit<LabelWatchSession, "publication">): Promise<Publication | undefined> {
     const { sql } = session;
     const publication = await readPublication(sql, this.#settings.publication);
     const scope = await this.#readScope(session);
@@ -104,7 +106,9 @@ export class LabelWatch {
     return publication;
   }
 
-  async #readScope({ sql, role, version }: LabelWatchSession): Promise<PublicationScope> {
+  async #readScope(
+    { sql, role, version }: Omit<LabelWatchSession, "publication">,
+  ): Promise<PublicationScope> {
     return publicationScope(this.#settings, role, version, await readGraphCatalog(sql));
   }
 
@@ -128,7 +132,7 @@ export class LabelWatch {
     );
   }
 
-  async #publish(session: LabelWatchSession): Promise<void> {
+  async #publish(session: Omit<LabelWatchSession, "publication">): Promise<void> {
     const { sql } = session;
     for (let attempt = 1;; attempt++) {
       const publication = await readPublication(sql, this.#settings.publication);

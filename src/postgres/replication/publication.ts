@@ -8,6 +8,8 @@ import type { Sql } from "../connection/sql.ts";
 
 /** A publication as it stands in the catalog. */
 export interface Publication {
+  /** Another publication of the same name has another. */
+  readonly oid: number;
   readonly name: string;
   readonly allTables: boolean;
   /** What it leaves out: any of `insert`, `update`, `delete`, `truncate`. */
@@ -52,6 +54,7 @@ export async function readPublication(sql: Sql, name: string): Promise<Publicati
       JOIN pg_namespace n ON n.oid = p.pnnspid WHERE p.pnpubid = ${row.oid}`
     : [];
   return {
+    oid: row.oid,
     name,
     allTables: row.all_tables,
     omits: (["insert", "update", "delete", "truncate"] as const).filter((operation) => !row[operation]),

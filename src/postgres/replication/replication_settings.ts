@@ -11,6 +11,8 @@ export interface ReplicationSettings {
   readonly failover: boolean;
   /** The server gives the slot to others when it has not heard this router for so many milliseconds; default: its own. */
   readonly walSenderTimeout?: number;
+  /** Whether another slot takes the place of one that cannot be used any more; it does not when left out. */
+  readonly onSlotLost?: "fail" | "recreate" | "recreate-and-snapshot";
   /** Whether what is there already is told when a slot had to be made; it is not when left out. */
   readonly snapshot?: "initial";
 }

@@ -14,6 +14,8 @@ import { ReplicationProgress } from "./replication_progress.ts";
 import { ReplicationSession, SilenceError } from "./replication_session.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
 import { readSlot, readSlotState, type SlotUser, waitForSlot } from "./slot.ts";
+import { SlotHealth } from "./slot_health.ts";
+import { SlotMemory } from "./slot_memory.ts";
 import { type Moment, SlotLease, thisMoment } from "./slot_lease.ts";
 import { endOnAbort, openSource, type Source } from "./source.ts";
 import type { Sql } from "../connection/sql.ts";
@@ -69,6 +71,10 @@ export class ReplicationStream implements AsyncDisposable {
   /** Called when the slot has come to be held again, or is known to be lost. */
   onHoldChange: () => void = () => {};
   #wasHeld = false;
+  readonly #memory: SlotMemory;
+  readonly #health: SlotHealth;
+  /** The OID of that which was streamed from last. */
+  #publication: number | undefined;
   /** The server's process that last served this stream. */
   #ownProcess: number | undefined;
   #progress = new ReplicationProgress();
@@ -95,6 +101,8 @@ export class ReplicationStream implements AsyncDisposable {
     this.#metrics = metrics;
     this.#log = log;
     this.#labels = new LabelWatch(settings, log);
+    this.#memory = new SlotMemory(settings.slot, log);
+    this.#health = new SlotHealth({ metrics, log });
     this.#outage = new Outage("Replication", log);
   }
 
@@ -216,6 +224,7 @@ export class ReplicationStream implements AsyncDisposable {
       ...(role === undefined ? {} : { role }),
       confirmed: formatLsn(this.#progress.confirmed),
       lagBytes: this.lagBytes,
+      ...this.#health.facts,
     };
     const liveness = this.#streaming?.session.liveness;
     if (this.#streaming && (liveness === "silent" || liveness === "lost")) {
@@ -278,6 +287,8 @@ export class ReplicationStream implements AsyncDisposable {
     if (isFirst) this.#enter("connecting");
     const source = await this.#open(this.#settings, {
       systemIdentifier: this.#systemIdentifier,
+      earlier: isFirst ? undefined : { confirmed: this.#progress.confirmed, publication: this.#publication },
+      memory: this.#memory,
       labels: this.#labels,
       warn: (finding) => this.#warnOnce(finding),
       log: this.#log,
@@ -285,6 +296,7 @@ export class ReplicationStream implements AsyncDisposable {
     try {
       this.#host = formatAddress(source.connection.address);
       this.#systemIdentifier = source.systemIdentifier;
+      this.#publication = source.publication;
       this.#recognise(source);
       const { session, askedAt, wasElsewhere } = await this.#startSession(source, signal);
       if (signal.aborted) {
@@ -294,7 +306,7 @@ export class ReplicationStream implements AsyncDisposable {
       const lost = new AbortController();
       const { publication } = this.#settings;
       void this.#labels.run(source, lost.signal, () => {
-        this.beginAgain(new Error(`Cannot read on: publication ${publication} does not exist any more`));
+        this.beginAgain(new Error(`Cannot read on: publication ${publication} was dropped`));
       });
       const lease = new SlotLease(source.walSenderTimeout, askedAt);
       this.#streaming = { source, session, lease, lost, isWatching: false, isReadOn: false };
@@ -315,8 +327,9 @@ export class ReplicationStream implements AsyncDisposable {
         ancestors,
         walEnd,
         sameTimelineAsBefore,
-        confirmed: this.#progress.confirmed,
+        confirmed: source.isReplacement ? 0n : this.#progress.confirmed,
         wasElsewhere,
+        isReplacement: source.isReplacement,
         lost: lost.signal,
         graphCount,
         serverVersion,
@@ -366,7 +379,7 @@ export class ReplicationStream implements AsyncDisposable {
       await waitForSlot(source.sql, slot, onWait, signal);
       // Only now: whoever had the slot may have confirmed more.
       const { confirmedFlushLsn = 0n } = await readSlot(source.sql, slot) ?? {};
-      wasElsewhere ||= confirmedFlushLsn > this.#progress.confirmed;
+      wasElsewhere ||= !source.isReplacement && confirmedFlushLsn > this.#progress.confirmed;
       this.#progress.resumeAt(confirmedFlushLsn);
       const askedAt = thisMoment();
       try {
@@ -421,6 +434,7 @@ export class ReplicationStream implements AsyncDisposable {
       const state = await readSlotState(sql, name);
       if (state && streaming === this.#streaming) {
         this.#progress.written(state.walEnd);
+        if (state.slot) this.#health.note(state.slot);
         if (state.slot?.activePid === connection.processId) lease.renew(askedAt);
         else {await this.#letGo(
             streaming,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../observe/log.ts";
 import { type Lsn, parseLsn } from "../lsn.ts";
+import { quoteString } from "../connection/quote.ts";
 import { sqlState } from "../connection/sql_state.ts";
 import type { Sql } from "../connection/sql.ts";
 
@@ -37,6 +38,17 @@ export interface SlotState {
   readonly walEnd: Lsn;
   /** Undefined if there is none. */
   readonly slot: Slot | undefined;
+}
+
+/** How a slot is made. */
+export interface SlotOptions {
+  /** Whether it is kept on standbys. */
+  readonly failover: boolean;
+  readonly log: Log;
+  /** SQL that comes before it, and writes nothing. */
+  readonly before?: readonly string[];
+  /** SQL that follows at once. */
+  readonly after?: readonly string[];
 }
 
 /** Undefined if there is no such slot. */
@@ -80,12 +92,15 @@ function slotOf(name: string, slot: SlotRow): Slot {
 export async function createSlot(
   sql: Sql,
   name: string,
-  options: { readonly failover: boolean; readonly log: Log },
+  options: SlotOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const query = options.failover
-    ? sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput', failover => true)`.execute()
-    : sql`SELECT pg_create_logical_replication_slot(${name}, 'pgoutput')`.execute();
+  const { before = [], after = [], failover } = options;
+  const create = `SELECT pg_create_logical_replication_slot(${quoteString(name)}, 'pgoutput'${
+    failover ? ", failover => true" : ""
+  })`;
+  // In one message: whatever becomes of this process, the server does all of it.
+  const query = sql.unsafe([...before, create, ...after].join("; ")).execute();
   const warning = setTimeout(
     () => options.log.warn("The new slot waits for transactions that were open before it", { slot: name }),
     5_000,

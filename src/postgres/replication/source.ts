@@ -1,18 +1,22 @@
 import type { Log } from "../../observe/log.ts";
 import type { Connection } from "../connection/connection.ts";
 import { formatAddress, type HostAddress } from "../connection/connection_options.ts";
+import { quoteString } from "../connection/quote.ts";
 import { type Finding, PreflightError } from "./finding.ts";
 import { readGraphCatalog } from "./graph_catalog.ts";
 import { describeLabelGaps, findLabelGaps } from "./label_gaps.ts";
 import type { LabelWatch } from "./label_watch.ts";
-import { type Lsn, parseLsn } from "../lsn.ts";
+import { gapStatement, writeGapMessage } from "./gap_message.ts";
+import { formatLsn, type Lsn, parseLsn } from "../lsn.ts";
 import { openConnection } from "../connection/open_connection.ts";
 import { preflight } from "./preflight.ts";
-import { createPublication, planCreation, publicationScope } from "./publication.ts";
+import { createPublication, planCreation, publicationScope, readPublication } from "./publication.ts";
 import { follows, type ReplicationSettings } from "./replication_settings.ts";
 import type { Role } from "./role.ts";
 import { readServerFacts, type ServerFacts } from "./server_facts.ts";
-import { createSlot, readSlotUser } from "./slot.ts";
+import { createSlot, readSlot, readSlotUser } from "./slot.ts";
+import { findLoss, type SlotLoss } from "./slot_loss.ts";
+import type { Earlier, SlotMemory } from "./slot_memory.ts";
 import { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Ancestor } from "./stream_chunk.ts";
 import { openSql, type Sql } from "../connection/sql.ts";
@@ -34,6 +38,10 @@ export interface Source extends AsyncDisposable {
   readonly ancestors: readonly Ancestor[];
   /** How many of the graphs there are that are followed. */
   readonly graphCount: number;
+  /** The publication's OID. */
+  readonly publication: number;
+  /** The slot has been made in the place of one that was lost. */
+  readonly isReplacement: boolean;
   /** How far the server had written its WAL. */
   readonly walEnd: Lsn;
   /** Milliseconds after which the server ends a connection that it hears nothing from; 0: never. */
@@ -44,6 +52,9 @@ export interface Source extends AsyncDisposable {
 export interface SourceContext {
   /** Of the database cluster, once a connection has come so far; then its slot must be there too. */
   readonly systemIdentifier: string | undefined;
+  /** Undefined before the first connection. */
+  readonly earlier: Earlier | undefined;
+  readonly memory: SlotMemory;
   readonly labels: LabelWatch;
   /** Told of everything that is amiss but hinders nothing, every time. */
   readonly warn: (finding: Finding) => void;
@@ -67,20 +78,37 @@ export async function openSource(
   resources.defer(() => sql.end({ timeout: 0 }));
   const snapshotSql = openSql(settings.connection, { pin: address, lockTimeout: "1s" });
   resources.use(snapshotSql);
-  const { server, role, slot, catalog } = await prepare(sql, address, settings, context, signal);
-  if (slot === undefined) {
-    if (settings.snapshot === "initial") {
+  const { facts, loss, publication } = await prepare(sql, address, settings, context, signal);
+  const { server, role, catalog } = facts;
+  const graphs = [...catalog.graphs.keys()].filter((graph) => follows(settings, graph));
+  const isNew = facts.slot === undefined || loss?.isReplaced === true;
+  if (isNew) {
+    const beginsWithSnapshot = loss
+      ? settings.onSlotLost === "recreate-and-snapshot"
+      : settings.snapshot === "initial";
+    if (beginsWithSnapshot) {
       using _ = endOnAbort(snapshotSql, signal);
       const store = new SnapshotStore(snapshotSql, settings.slot);
       await store.prepare();
       await store.addInitial();
     }
-    const failover = settings.failover && server.version >= 170_000;
-    await createSlot(sql, settings.slot, { failover, log: context.log }, signal);
+    const { slot } = settings;
+    await createSlot(sql, slot, {
+      failover: settings.failover && server.version >= 170_000,
+      log: context.log,
+      ...(facts.slot && { before: [`SELECT pg_drop_replication_slot(${quoteString(slot)})`] }),
+      ...(loss && { after: [gapStatement(slot, { ...loss, graphs }, true)] }),
+    }, signal);
     context.log.info(
-      `Created slot ${settings.slot}: changes from now on give events, ` +
-        (settings.snapshot === "initial" ? "after a snapshot of what is there" : "earlier ones do not"),
+      `Created slot ${slot}: changes from now on give events, ` +
+        (beginsWithSnapshot ? "after a snapshot of what is there" : "earlier ones do not"),
     );
+  } else if (loss) {
+    await writeGapMessage(sql, settings.slot, { ...loss, graphs });
+  }
+  const slot = isNew ? await readSlot(sql, settings.slot) : facts.slot;
+  if (settings.onSlotLost && settings.onSlotLost !== "fail") {
+    await context.memory.keep(sql, { confirmed: slot?.confirmedFlushLsn ?? 0n, publication });
   }
   const connection = await openConnection(settings.connection, { replication: "database" }, signal, address);
   resources.use(connection);
@@ -98,29 +126,52 @@ export async function openSource(
     version: server.version,
     database: server.database,
     ...identity,
-    graphCount: [...catalog.graphs.keys()].filter((graph) => follows(settings, graph)).length,
+    graphCount: graphs.length,
+    publication,
+    isReplacement: loss?.isReplaced === true,
     walSenderTimeout,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-/** All that comes before the slot. Returns what was found before anything was made. */
+/** What was found before anything was made, the publication as it then is, and what is lost. */
+interface Prepared {
+  readonly facts: ServerFacts;
+  readonly loss: SlotLoss | undefined;
+  /** Its OID. */
+  readonly publication: number;
+}
+
+/** All that comes before the slot. */
 async function prepare(
   sql: Sql,
   address: HostAddress,
   settings: ReplicationSettings,
-  { systemIdentifier, labels, warn, log }: SourceContext,
+  { systemIdentifier, earlier, memory, labels, warn, log }: SourceContext,
   signal: AbortSignal,
-): Promise<ServerFacts> {
+): Promise<Prepared> {
   using _ = endOnAbort(sql, signal);
   const facts = await readServerFacts(sql, settings);
+  const loss = findLoss(facts, earlier ?? await memory.recall(sql), settings);
   const findings = [
-    ...judgeContinuity(facts, systemIdentifier, settings, address),
-    ...preflight(facts, settings),
+    ...judgeContinuity(facts, systemIdentifier, loss, settings, address),
+    ...preflight(loss?.isReplaced ? withoutSlot(facts) : facts, settings),
   ];
   const obstacles = findings.filter(({ severity }) => severity !== "warning");
   if (obstacles.length > 0) throw new PreflightError(obstacles);
   for (const finding of findings) warn(finding);
+  if (loss) {
+    const why = loss.reason === "publication_lost"
+      ? `publication ${settings.publication} was dropped`
+      : facts.slot === undefined
+      ? "it was dropped"
+      : `the server has given it up (${facts.slot.invalidationReason})`;
+    log.error(
+      `Slot ${settings.slot} does not have all changes any more: ${why}. What changed after ${
+        formatLsn(loss.from)
+      } and was not delivered gives no events, as a Router.Gap event says`,
+    );
+  }
 
   const { role, server: { version } } = facts;
   await labels.keepCurrent({ sql, role, version });
@@ -129,7 +180,16 @@ async function prepare(
     await createPublication(sql, planCreation(scope));
     log.info(`Created publication ${settings.publication}`);
   }
-  return facts;
+  const publication = facts.publication ?? await readPublication(sql, settings.publication);
+  if (!publication) throw new Error(`Cannot go on: publication ${settings.publication} is gone again`);
+  return { facts, loss, publication: publication.oid };
+}
+
+/** As they will be once it is dropped. */
+function withoutSlot(facts: ServerFacts): ServerFacts {
+  const { slot, server } = facts;
+  const slots = { ...server.slots, used: server.slots.used - (slot ? 1 : 0) };
+  return { ...facts, slot: undefined, server: { ...server, slots } };
 }
 
 /**
@@ -188,6 +248,7 @@ export function endOnAbort(sql: Sql, signal: AbortSignal): Disposable {
 function* judgeContinuity(
   facts: ServerFacts,
   earlier: string | undefined,
+  loss: SlotLoss | undefined,
   settings: ReplicationSettings,
   address: HostAddress,
 ): Iterable<Finding> {
@@ -201,7 +262,7 @@ function* judgeContinuity(
         `${facts.server.systemIdentifier} instead of ${earlier})`,
       remedy: "If that is meant, start again, and the changes of this one are followed from its slot on.",
     };
-  } else if (facts.slot === undefined) {
+  } else if (facts.slot === undefined && !loss) {
     yield {
       severity: facts.server.isStandby ? "transient" : "fatal",
       about: "history",

@@ -25,10 +25,15 @@ export interface Connected {
    * nor tell what has come already.
    */
   readonly sameTimelineAsBefore: boolean;
-  /** What the slot has confirmed: whoever has settled it, everything before needs nobody any more. */
+  /**
+   * What the slot has confirmed: whoever has settled it, everything before needs nobody any more. 0 says nothing, as where
+   * the slot has been made in the place of another.
+   */
   readonly confirmed: Lsn;
   /** Somebody else has streamed from the slot since this stream last did, or may have. */
   readonly wasElsewhere: boolean;
+  /** The slot has been made in the place of one that was lost, perhaps with a snapshot of what is there. */
+  readonly isReplacement: boolean;
   /** Aborts once it is known that no more comes of this connection, whether or not anybody reads. */
   readonly lost: AbortSignal;
   /** How many of the graphs that are followed there were when it was made. */

@@ -89,6 +89,7 @@ Deno.test("every finding is told, the worst first", () => {
 Deno.test("a slot that holds more WAL than it may is warned of", () => {
   const slot = { name: "age_slot", plugin: "pgoutput", database: "twins", walStatus: "unreserved" };
   const publication = {
+    oid: 1,
     name: "age_pub",
     allTables: true,
     omits: [],

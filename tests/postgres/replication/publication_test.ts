@@ -30,6 +30,7 @@ function scope(changed: Partial<PublicationScope> = {}): PublicationScope {
 
 function publication(changed: Partial<Publication> = {}): Publication {
   return {
+    oid: 1,
     name: "age_pub",
     allTables: false,
     omits: [],

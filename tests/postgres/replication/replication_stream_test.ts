@@ -43,6 +43,8 @@ function open(server: FakeWalSender, ...script: (Error | Partial<Source>)[]): Op
       timeline: 1,
       ancestors: [],
       graphCount: 1,
+      publication: 1,
+      isReplacement: false,
       walEnd: 0x1000n,
       walSenderTimeout: 300,
       ...next,

@@ -1,0 +1,77 @@
+import type { Log } from "../../observe/log.ts";
+import { messageOf } from "../../observe/message_of.ts";
+import type { Sql } from "../connection/sql.ts";
+import { CREATE_EVENTING_SCHEMA, makeEventingTables } from "../eventing_schema.ts";
+import { formatLsn, type Lsn, parseLsn } from "../lsn.ts";
+
+/** What a stream knows of the time before a connection. */
+export interface Earlier {
+  /** Everything before it was settled. */
+  readonly confirmed: Lsn;
+  /** The publication's OID: another one of the same name has not published what was written before it. */
+  readonly publication: number | undefined;
+}
+
+/** The SQL that makes the table, in its schema. */
+const STATEMENT = `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.slots (
+  slot text PRIMARY KEY,
+  confirmed text NOT NULL,
+  publication bigint,
+  seen_at timestamptz NOT NULL DEFAULT now()
+)`;
+
+/**
+ * That there has been a slot, kept in the database: so that a router that finds none knows a loss from a beginning. A role
+ * that may not keep it is told so once, and goes without.
+ */
+export class SlotMemory {
+  readonly #slot: string;
+  readonly #log: Log;
+  #isRefused = false;
+
+  constructor(slot: string, log: Log) {
+    this.#slot = slot;
+    this.#log = log;
+  }
+
+  async recall(sql: Sql): Promise<Earlier | undefined> {
+    const [table] = await sql<{ exists: boolean }[]>`
+      SELECT to_regclass('digitaltwins_eventing.slots') IS NOT NULL AS exists`;
+    if (!table?.exists) return undefined;
+    try {
+      const [row] = await sql<{ confirmed: string; publication: number | null }[]>`
+        SELECT confirmed, publication::float8 AS publication FROM digitaltwins_eventing.slots
+        WHERE slot = ${this.#slot}`;
+      return row && { confirmed: parseLsn(row.confirmed), publication: row.publication ?? undefined };
+    } catch (error) {
+      this.#refuse(error);
+      return undefined;
+    }
+  }
+
+  async keep(sql: Sql, { confirmed, publication }: Earlier): Promise<void> {
+    try {
+      const [table] = await sql<{ exists: boolean }[]>`
+        SELECT to_regclass('digitaltwins_eventing.slots') IS NOT NULL AS exists`;
+      if (!table?.exists) await makeEventingTables(sql, [STATEMENT]);
+      await sql`
+        INSERT INTO digitaltwins_eventing.slots (slot, confirmed, publication)
+        VALUES (${this.#slot}, ${formatLsn(confirmed)}, ${publication ?? null})
+        ON CONFLICT (slot) DO UPDATE
+          SET confirmed = excluded.confirmed, publication = excluded.publication, seen_at = now()`;
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #refuse(error: unknown): void {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    this.#log.warn(
+      `Cannot remember slot ${this.#slot}: ${
+        messageOf(error)
+      }. If it is dropped while no router runs, that is not ` +
+        `noticed. Run as a superuser, and grant SELECT, INSERT and UPDATE to this router's role:\n${CREATE_EVENTING_SCHEMA};\n${STATEMENT};`,
+    );
+  }
+}
