@@ -65,15 +65,21 @@ export class ExactSink implements Sink {
     if (stream === this.#stream) await this.#assertNotReplaced(session, stream, signal);
     await session.initTransactions(signal);
     const text = await session.readLast(positionTopic, this.#key(stream), { wait: true }, signal);
-    this.#resume(resumption, text === undefined ? undefined : readRecord(text));
-    this.#stream = stream;
+    const record = text === undefined ? undefined : readRecord(text);
+    const progress = this.#progressAt(resumption, record);
     // From now on whoever was shut out can see by whom.
-    await this.#commit(session, [], [], this.#progress.position, signal);
+    const transaction = record?.transaction ?? crypto.randomUUID();
+    await this.#commit(session, stream, { transaction, position: progress.position, records: [] }, signal);
+    this.#stream = stream;
+    this.#progress = progress;
+    this.#doubt = undefined;
   }
 
   async deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]> {
-    const session = this.#session;
-    if (!session || session.isSpent) throw new SinkError("retryable", "Cannot write to Kafka: not connected");
+    const [session, stream] = [this.#session, this.#stream];
+    if (!session || session.isSpent || !stream) {
+      throw new SinkError("retryable", "Cannot write to Kafka: not connected");
+    }
     const { contentMode, maxRequestBytes } = this.#options;
     const records = batch.map((event, index) =>
       recordOf(event, index, this.#topics.topicOf(event), contentMode)
@@ -84,7 +90,10 @@ export class ExactSink implements Sink {
     const events = batch.slice(0, end);
     if (end > 0) {
       const position = positionAfter(this.#progress.position, events);
-      await this.#commit(session, events, records.slice(0, end), position, signal);
+      const transaction = crypto.randomUUID();
+      this.#doubt = { transaction, events: new Set(events.map(identityOf)) };
+      await this.#commit(session, stream, { transaction, position, records: records.slice(0, end) }, signal);
+      this.#doubt = undefined;
       this.#progress.advance(position);
     }
     return tooLarge === -1 ? [] : rejectedAt(tooLarge, records, maxRequestBytes);
@@ -98,41 +107,35 @@ export class ExactSink implements Sink {
   /** One transaction; throws when it is not known to be committed. */
   async #commit(
     session: TransactionalSession,
-    events: Batch,
-    records: readonly KafkaRecord[],
-    position: Position | undefined,
+    stream: StreamStart,
+    { transaction, position, records }: {
+      readonly transaction: string;
+      readonly position: Position | undefined;
+      readonly records: readonly KafkaRecord[];
+    },
     signal: AbortSignal,
   ): Promise<void> {
-    const stream = this.#stream;
-    if (!stream) throw new SinkError("retryable", "Cannot write to Kafka: not connected");
-    const transaction = crypto.randomUUID();
-    const record: PositionRecord = {
-      timeline: stream.timeline,
-      holder: this.#holder,
-      transaction,
-      ...(position && { position }),
-    };
-    if (events.length > 0) this.#doubt = { transaction, events: new Set(events.map(identityOf)) };
+    const { timeline } = stream;
+    const record = { timeline, holder: this.#holder, transaction, ...(position && { position }) };
     const { positionTopic, maxRequestBytes } = this.#options;
     const refusal = await session.transact(
       requestsOf(records, maxRequestBytes),
       { topic: positionTopic, message: { key: this.#key(stream), value: writeRecord(record) } },
       signal,
     );
-    this.#doubt = undefined;
     if (!refusal) return;
+    this.#doubt = undefined;
     // Of several, nobody knows which is to blame: they come again one by one.
     const { kind, message } = refusal;
     throw kind === "rejected" && records.length > 1 ? new SinkError("retryable", message) : refusal;
   }
 
-  #resume({ stream, after }: Resumption, record: PositionRecord | undefined): void {
+  #progressAt({ stream, after }: Resumption, record: PositionRecord | undefined): Progress {
     const position = positionOn(stream, record);
     const wasCommitted = this.#doubt !== undefined && record?.transaction === this.#doubt.transaction;
     const found = wasCommitted ? this.#doubt?.events : undefined;
     const isNext = after !== undefined && position?.last === identityOf(after);
-    this.#progress = new Progress(position, isNext || found !== undefined, found);
-    this.#doubt = undefined;
+    return new Progress(position, isNext || found !== undefined, found);
   }
 
   /** Another process with the same transactional id that has taken over is not to be shut out in its turn. */

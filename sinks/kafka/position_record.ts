@@ -10,7 +10,7 @@ export interface PositionRecord {
   readonly position?: Position;
   /** Which process has written it. */
   readonly holder: string;
-  /** Of the transaction that it is part of, so that its process can tell whether that was committed. */
+  /** Of the last one with events, so that its process can tell whether it was committed. */
   readonly transaction: string;
 }
 

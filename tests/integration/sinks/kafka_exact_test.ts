@@ -160,6 +160,26 @@ test("goes on where another process has ended, and shuts that out until it has t
   assert.deepEqual(await readCommittedIds(server, topic), ids(events));
 });
 
+test("takes over at the second try when the first one was stopped", async (topic) => {
+  await createTopics(server.client(), [topic]);
+  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+  await using first = exact(topic);
+  await first.connect(NEVER, { stream: STREAM });
+  assert.deepEqual(await deliver(first, cloudEvents(2)), []);
+
+  await using second = proxied(topic);
+  const stop = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  proxy.hold(promise);
+  const connection = failureOf(second.connect(stop.signal, { stream: STREAM }));
+  await proxy.producedMore(1);
+  stop.abort();
+  resolve();
+  assert.equal((await connection).kind, "retryable");
+  await second.connect(NEVER, { stream: STREAM });
+  assert.deepEqual(await deliver(second, cloudEvents(2, 2, 2)), []);
+});
+
 test("brings its position back to where the database's history went on without it", async (topic) => {
   await createTopics(server.client(), [topic]);
   const events = cloudEvents(9, 3); // their LSNs are 0 to 8
