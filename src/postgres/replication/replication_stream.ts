@@ -13,10 +13,11 @@ import { Outage } from "./outage.ts";
 import { ReplicationProgress } from "./replication_progress.ts";
 import { ReplicationSession, SilenceError } from "./replication_session.ts";
 import type { ReplicationSettings } from "./replication_settings.ts";
-import { readSlot, readSlotState, type SlotUser, waitForSlot } from "./slot.ts";
+import { readSlot, type SlotUser, waitForSlot } from "./slot.ts";
 import { SlotHealth } from "./slot_health.ts";
 import { SlotMemory } from "./slot_memory.ts";
-import { type Moment, SlotLease, thisMoment } from "./slot_lease.ts";
+import { SlotHold, SlotTakenError } from "./slot_hold.ts";
+import { type Moment, thisMoment } from "./slot_lease.ts";
 import { endOnAbort, openSource, type Source } from "./source.ts";
 import type { Sql } from "../connection/sql.ts";
 import { isHopeless, sqlState } from "../connection/sql_state.ts";
@@ -38,12 +39,7 @@ const LONGEST_DOUBT = 30_000;
 interface Streaming {
   readonly source: Source;
   readonly session: ReplicationSession;
-  readonly lease: SlotLease;
-  /** Ends whatever works with the connection. */
-  readonly lost: AbortController;
-  isWatching: boolean;
-  /** The reader knows of the connection. */
-  isReadOn: boolean;
+  readonly hold: SlotHold;
 }
 
 /** A session that has begun, and what was found then. */
@@ -125,7 +121,7 @@ export class ReplicationStream implements AsyncDisposable {
           if (!this.#streaming) yield await this.#connect(stop);
           const streaming = this.#streaming;
           if (!streaming) continue;
-          streaming.isReadOn = true;
+          streaming.hold.readOn();
           this.#noteHold();
           yield* this.#read(streaming.session, stop);
         } catch (error) {
@@ -201,8 +197,7 @@ export class ReplicationStream implements AsyncDisposable {
    * may have given it away.
    */
   get holdsSlot(): boolean {
-    const streaming = this.#streaming;
-    return streaming !== undefined && streaming.isReadOn && isHeld(streaming);
+    return this.#streaming?.hold.isInUse ?? false;
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
@@ -239,7 +234,7 @@ export class ReplicationStream implements AsyncDisposable {
         facts,
       };
     }
-    const isInDoubt = this.#state === "streaming" && !(this.#streaming && isHeld(this.#streaming));
+    const isInDoubt = this.#state === "streaming" && !this.#streaming?.hold.isSure;
     const detail = isInDoubt
       ? "the server does not say whether the slot is still this router's"
       : liveness === "not reading"
@@ -303,13 +298,12 @@ export class ReplicationStream implements AsyncDisposable {
         await session.abandon();
         throw signal.reason;
       }
-      const lost = new AbortController();
+      const hold = new SlotHold(source, this.#settings.slot, askedAt);
       const { publication } = this.#settings;
-      void this.#labels.run(source, lost.signal, () => {
+      void this.#labels.run(source, hold.lost, () => {
         this.beginAgain(new Error(`Cannot read on: publication ${publication} was dropped`));
       });
-      const lease = new SlotLease(source.walSenderTimeout, askedAt);
-      this.#streaming = { source, session, lease, lost, isWatching: false, isReadOn: false };
+      this.#streaming = { source, session, hold };
       this.#ownProcess = source.connection.processId;
       if (isFirst) {
         this.#log.info(`Streaming from slot ${this.#settings.slot} at ${this.#host}`);
@@ -330,7 +324,7 @@ export class ReplicationStream implements AsyncDisposable {
         confirmed: source.isReplacement ? 0n : this.#progress.confirmed,
         wasElsewhere,
         isReplacement: source.isReplacement,
-        lost: lost.signal,
+        lost: hold.lost,
         graphCount,
         serverVersion,
       };
@@ -407,11 +401,11 @@ export class ReplicationStream implements AsyncDisposable {
     if (isWell) this.#outage.isOver();
     this.#noteHold();
     const streaming = this.#streaming;
-    if (!streaming || streaming.lost.signal.aborted) return;
+    if (!streaming || streaming.hold.lost.aborted) return;
     void this.#watchSlot(streaming);
     // A reader who is held up by a sink, which is held up by this doubt, would never hear that the server is gone.
-    const { session: { silence }, lease } = streaming;
-    if (liveness === "not reading" && !lease.isHeld && silence > LONGEST_DOUBT) {
+    const { session: { silence }, hold } = streaming;
+    if (liveness === "not reading" && !hold.isSure && silence > LONGEST_DOUBT) {
       const server = formatAddress(streaming.source.connection.address);
       void this.#letGo(
         streaming,
@@ -420,46 +414,32 @@ export class ReplicationStream implements AsyncDisposable {
     }
   }
 
-  /**
-   * Asks whose the slot is, since nothing is heard while nobody reads; and how far the server has written its WAL, since
-   * keepalives tell only how far it has read it.
-   */
+  /** Keepalives tell only how far the server has read its WAL, not how far it has written it. */
   async #watchSlot(streaming: Streaming): Promise<void> {
-    if (streaming.isWatching) return;
-    streaming.isWatching = true;
-    const { source: { sql, connection }, lease } = streaming;
-    const { slot: name } = this.#settings;
-    const askedAt = thisMoment();
     try {
-      const state = await readSlotState(sql, name);
-      if (state && streaming === this.#streaming) {
-        this.#progress.written(state.walEnd);
-        if (state.slot) this.#health.note(state.slot);
-        if (state.slot?.activePid === connection.processId) lease.renew(askedAt);
-        else {await this.#letGo(
-            streaming,
-            new Error(`Cannot read on: slot ${name} is not this router's any more`),
-          );}
-      }
+      const state = await streaming.hold.ask();
+      if (!state || streaming !== this.#streaming) return;
+      this.#progress.written(state.walEnd);
+      if (state.slot) this.#health.note(state.slot);
     } catch (error) {
-      if (streaming === this.#streaming) {
-        this.#log.debug("Cannot look at the slot", { error });
-        // A server that stops ends all other sessions, and then waits until what it has sent is confirmed. That may be
-        // never, if a sink takes nothing.
-        if (sqlState(error) === CANNOT_CONNECT_NOW) await this.#letGo(streaming, error);
-      }
+      if (streaming !== this.#streaming) return;
+      this.#log.debug("Cannot look at the slot", { error });
+      // A server that stops ends all other sessions, and then waits until what it has sent is confirmed. That may be
+      // never, if a sink takes nothing.
+      const isOver = error instanceof SlotTakenError || sqlState(error) === CANNOT_CONNECT_NOW;
+      if (isOver) await this.#letGo(streaming, error);
+    } finally {
+      this.#noteHold();
+      this.#metrics.lagBytes.set(this.lagBytes);
     }
-    this.#noteHold();
-    this.#metrics.lagBytes.set(this.lagBytes);
-    streaming.isWatching = false;
   }
 
   /** Closes the connection; its reader finds it lost when he reads on. */
-  async #letGo({ session, lost }: Streaming, error: unknown): Promise<void> {
-    if (lost.signal.aborted) return;
+  async #letGo({ session, hold }: Streaming, error: unknown): Promise<void> {
+    if (hold.lost.aborted) return;
     this.#enter("interrupted", error);
     this.#metrics.streaming.set(0);
-    lost.abort(error);
+    hold.lose(error);
     this.#noteHold();
     await session.abandon();
   }
@@ -478,7 +458,7 @@ export class ReplicationStream implements AsyncDisposable {
     this.#streaming = undefined;
     this.#metrics.streaming.set(0);
     if (!this.#closing.signal.aborted) this.#metrics.reconnects.inc();
-    streaming.lost.abort();
+    streaming.hold.lose();
     this.#noteHold();
     await streaming.session.abandon();
     await streaming.source[Symbol.asyncDispose]();
@@ -508,8 +488,4 @@ export class ReplicationStream implements AsyncDisposable {
     this.#warned.add(problem);
     this.#log.warn(`${problem}. ${remedy}`);
   }
-}
-
-function isHeld({ lost, lease }: Streaming): boolean {
-  return !lost.signal.aborted && lease.isHeld;
 }
