@@ -5,9 +5,10 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Clock } from "../sink/clock.ts";
 import { UnsettledEvent } from "./checkpoint.ts";
+import { dropOldest } from "./drop_oldest.ts";
 import { ForgottenEvents } from "./forgotten_events.ts";
+import { OutageWatch } from "./outage_watch.ts";
 import { OutstandingEvents } from "./outstanding_events.ts";
-import { gapsInPlaceOf, isParkedGap } from "./parked_gap.ts";
 import { type Origin, QueuedEvent } from "./pending_events.ts";
 import { backoff, type RetrySettings } from "./retry_policy.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
@@ -59,6 +60,7 @@ export class Parking {
   readonly #surroundings: ParkingSurroundings;
   readonly #outstanding = new OutstandingEvents();
   readonly #gate: WalGate;
+  readonly #watch: OutageWatch;
   readonly #forgotten: ForgottenEvents;
   /** Of what is read from the outbox. */
   readonly #origin: Origin = { settled: (event) => this.#leave(event) };
@@ -68,8 +70,6 @@ export class Parking {
   #isRecalled: boolean;
   #generation = 0;
   #parkedAt = 0;
-  /** Nothing is held against the sink from before. */
-  #heldSince = 0;
   /** What the worker does not have: it is on its way to the outbox. */
   readonly #held = { events: 0, bytes: 0 };
   /** What is in the outbox. */
@@ -91,10 +91,6 @@ export class Parking {
   #lastError: string | undefined;
   #isFull = false;
   #dropped = 0;
-  #cancelOutage: (() => void) | undefined;
-  #cancelStall: (() => void) | undefined;
-  /** What the sink had settled when it was found to be stuck. */
-  #stuckAt: number | undefined;
   #isAwake = false;
   #isPaused = false;
   #isClosing = false;
@@ -110,6 +106,10 @@ export class Parking {
     this.#isRecalled = surroundings.outbox === undefined;
     this.#isParked = !this.#isRecalled;
     this.#gate = new WalGate(surroundings.settled);
+    this.#watch = new OutageWatch(worker, surroundings.clock, () => {
+      if (this.#mayPark) this.#park();
+      this.step();
+    });
     this.#forgotten = new ForgottenEvents(async (events) => {
       await surroundings.outbox?.forget(settings.name, events.map(({ number }) => number));
       for (const { bytes, isThere } of events) if (isThere) this.#count(-1, -bytes);
@@ -216,7 +216,7 @@ export class Parking {
     this.#outstanding.push(event);
     if (!this.#isParked) {
       this.#worker.enqueue(event);
-      this.#watchStall();
+      if (this.#patience !== undefined) this.#watch.lookAtRoom(this.#patience);
       return;
     }
     this.#hold(event, 1);
@@ -253,7 +253,7 @@ export class Parking {
   async recall({ hasSameHistory = true, wasElsewhere = false } = {}): Promise<void> {
     const { outbox } = this.#surroundings;
     if (!outbox || this.#isClosed) return;
-    this.#heldSince = this.#surroundings.clock.now();
+    this.#watch.begin();
     if (!hasSameHistory) this.#gate.reset();
     if (this.#isRecalled && hasSameHistory && !wasElsewhere) return;
     this.#isPaused = true;
@@ -321,7 +321,8 @@ export class Parking {
   step(): void {
     if (this.#isClosed || this.#isPaused || !this.#isRecalled || !this.#surroundings.outbox) return;
     if (!this.#surroundings.mayDeliver()) return;
-    this.#watchOutage();
+    if (this.#patience === undefined) this.#watch.end();
+    else this.#watch.look(this.#patience);
     if (!this.#isParked) return;
     this.#read();
     if (this.#isParked) this.#write();
@@ -375,13 +376,8 @@ export class Parking {
 
   #cancelTimers(): void {
     this.#endWait();
-    for (const cancel of [this.#cancelOutage, this.#cancelStall, this.#cancelRetry]) cancel?.();
-  }
-
-  /** The sink takes nothing, as far as one knows. */
-  get #isFailing(): boolean {
-    if (this.#stuckAt !== this.#worker.settledEver) this.#stuckAt = undefined;
-    return this.#worker.failingSince !== undefined || this.#stuckAt !== undefined;
+    this.#watch.end();
+    this.#cancelRetry?.();
   }
 
   get #mayPark(): boolean {
@@ -389,35 +385,9 @@ export class Parking {
       !this.keepsPosition && !this.#isParked && !this.#isClosing && !this.#isClosed;
   }
 
-  #watchOutage(): void {
-    const since = this.#worker.failingSince;
-    if (since === undefined || !this.#mayPark) {
-      this.#cancelOutage?.();
-      this.#cancelOutage = undefined;
-      return;
-    }
-    const { clock } = this.#surroundings;
-    const left = Math.max(since, this.#heldSince) + (this.#settings.parking?.parkAfter ?? Infinity) -
-      clock.now();
-    this.#cancelOutage ??= clock.after(Math.max(0, left), () => {
-      this.#cancelOutage = undefined;
-      if (this.#worker.failingSince === since && this.#mayPark) this.#park();
-      this.step();
-    });
-  }
-
-  /** A sink that does not answer fails nothing; but a queue that is full, and stays as it is, tells. */
-  #watchStall(): void {
-    if (this.#cancelStall || !this.#mayPark || this.#worker.hasRoom) return;
-    const before = this.#worker.settledEver;
-    this.#cancelStall = this.#surroundings.clock.after(this.#settings.parking?.parkAfter ?? Infinity, () => {
-      this.#cancelStall = undefined;
-      if (this.#worker.hasRoom || !this.#mayPark) return;
-      if (this.#worker.settledEver !== before) return this.#watchStall();
-      this.#stuckAt = before;
-      this.#park();
-      this.step();
-    });
+  /** Milliseconds, while events may be parked. */
+  get #patience(): number | undefined {
+    return this.#mayPark ? this.#settings.parking?.parkAfter : undefined;
   }
 
   #park(message = "Sink takes no events: they are parked, and the replication slot moves on"): void {
@@ -442,7 +412,6 @@ export class Parking {
   #goLive(): void {
     this.#isParked = false;
     this.#isFull = false;
-    this.#stuckAt = undefined;
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     this.#worked();
@@ -462,7 +431,7 @@ export class Parking {
   #read(): void {
     if (this.#reading || this.#isDropping) return;
     if (this.#unread === 0) {
-      if (!this.#writing && !this.#isFailing) this.#goLive();
+      if (!this.#writing && !this.#watch.isFailing) this.#goLive();
       return;
     }
     if (this.#isClosing || this.#cancelRetry || !this.#worker.takesOffers) return;
@@ -506,7 +475,7 @@ export class Parking {
   get #shouldWrite(): boolean {
     const { maxEvents, maxBytes } = this.#settings.queue;
     const isHalfFull = this.#held.events >= maxEvents / 2 || this.#held.bytes >= maxBytes / 2;
-    return this.#isFailing || this.#isClosing || isHalfFull || this.#unread > PAGE.maxEvents ||
+    return this.#watch.isFailing || this.#isClosing || isHalfFull || this.#unread > PAGE.maxEvents ||
       !this.#worker.takesOffers;
   }
 
@@ -633,36 +602,25 @@ export class Parking {
     const { outbox, metrics, log } = this.#surroundings;
     const { maxParkedBytes = 0, whenFull } = this.#settings.parking ?? {};
     if (whenFull !== "drop-oldest" || !outbox) return;
+    const { name: sink } = this.#settings;
     this.#isDropping = true;
     try {
       await this.#reading;
-      while (this.#unread > 0) {
-        let excess = this.#kept.bytes + bytes - maxParkedBytes;
+      for (let isDone = false; !isDone && this.#unread > 0;) {
         const range = { after: this.#lastRead, upTo: this.#durable, ...PAGE };
-        const page = await outbox.page(this.#settings.name, range);
-        const end = page.findIndex(({ parkedAt, bytes }) => {
-          if (excess <= 0 && parkedAt >= this.#oldestAllowed) return true;
-          excess -= bytes;
-          return false;
+        const excess = { bytes: this.#kept.bytes + bytes - maxParkedBytes, before: this.#oldestAllowed };
+        const dropped = await dropOldest(outbox, sink, range, excess, this.#surroundings.gapType);
+        this.#count(-dropped.rows, -dropped.bytes);
+        this.#unread -= dropped.rows;
+        isDone = dropped.isDone;
+        if (dropped.events === 0) continue;
+        metrics.parkedDropped.inc({ sink }, dropped.events);
+        if (!isWorthTelling(++this.#dropped)) continue;
+        log.warn("Sink's outbox is full: its oldest events are dropped", {
+          sink,
+          events: dropped.events,
+          times: this.#dropped,
         });
-        const rows = end < 0 ? page : page.slice(0, end);
-        if (rows.every(isParkedGap)) return;
-        const gaps = gapsInPlaceOf(rows, this.#surroundings.gapType);
-        await outbox.replace(this.#settings.name, rows.map(({ number }) => number), gaps);
-        const sizeOf = (rows: readonly ParkedEvent[]) => rows.reduce((sum, { bytes }) => sum + bytes, 0);
-        this.#count(gaps.length - rows.length, sizeOf(gaps) - sizeOf(rows));
-        this.#unread -= rows.length - gaps.length;
-        const dropped = rows.filter((row) => !isParkedGap(row)).length;
-        metrics.parkedDropped.inc({ sink: this.#settings.name }, dropped);
-        this.#dropped++;
-        if (isWorthTelling(this.#dropped)) {
-          log.warn("Sink's outbox is full: its oldest events are dropped", {
-            sink: this.#settings.name,
-            events: dropped,
-            times: this.#dropped,
-          });
-        }
-        if (end >= 0) return;
       }
     } finally {
       this.#isDropping = false;

@@ -117,6 +117,52 @@ for (const store of ["postgres", { sqlite: "./store.db" }]) {
   });
 }
 
+Deno.test("a router that takes over delivers what the one before has parked, in order, and nothing twice that it had", async () => {
+  await using database = await TwinDatabase.open({ settings: { wal_sender_timeout: "2s" } });
+  await using folders = await TemporaryFolder.make();
+  let isAway = true;
+  const taken: ReceivedRequest[][] = [[], []];
+  await using away = new WebhookReceiver({ respond: (request) => isAway ? 503 : keep(taken[0], request) });
+  await using well = new WebhookReceiver({ respond: (request) => keep(taken[1], request) });
+  const configuration = twoHooks(database, away, well);
+  const [one, two] = [`${folders.path}/one`, `${folders.path}/two`];
+  for (const folder of [one, two]) await Deno.mkdir(folder);
+  const ledger = new Ledger(database.sql, new SeededRandom(20_261_126));
+  await using first = await RouterProcess.start(one, configuration);
+  await until(
+    async () => (await first.readiness())?.body.includes('"state": "streaming"') ?? false,
+    "streaming",
+  );
+  await using second = await RouterProcess.start(two, configuration);
+  await ledger.write(100);
+  await first.untilReadyIs(200); // it is parked
+  await database.untilConfirmed();
+  await ledger.write(20);
+  await database.untilConfirmed();
+  const newest = taken[1]?.map(({ body }) => JSON.parse(body).sequence).toSorted().at(-1);
+  await until(async () => {
+    const [saved] = await database.sql`
+      SELECT sequence FROM digitaltwins_eventing.checkpoints WHERE sink = 'Well'`;
+    return saved?.sequence === newest;
+  }, "it to be kept how far the other sink is");
+  const before = taken[1]?.length;
+  await first.kill();
+  isAway = false;
+  await until(
+    async () =>
+      (await second.metric('twinrouter_parked_events{sink="Away"}')) === 0 && (taken[0]?.length ?? 0) > 0,
+    "the outbox to be empty",
+  );
+  assert.equal(taken[1]?.length, before, "nothing again");
+  await ledger.write(20);
+  await database.untilConfirmed();
+  assert.equal(await second.stop(), 0);
+  for (const [index, posts] of taken.entries()) {
+    const events = posts.map((post) => JSON.parse(post.body) as DeliveredEvent);
+    ledger.verify(events, index === 0 ? "away" : "well");
+  }
+});
+
 function keep(taken: ReceivedRequest[] | undefined, request: ReceivedRequest): number {
   if (request.method === "POST") taken?.push(request);
   return 204;
