@@ -166,6 +166,23 @@ Deno.test("PostgreSQL 18: a publication that is dropped and made again leaves a 
   assert.deepEqual(gaps.map(({ reason }) => reason), ["publication_lost"]);
 });
 
+Deno.test("PostgreSQL 15: a slot that is older than its publication is made anew, and the gap is told", async () => {
+  await using database = await TwinDatabase.open({ version: 15 });
+  await using receiver = new WebhookReceiver();
+  await using folder = await TemporaryFolder.make();
+  await database.sql`SELECT pg_create_logical_replication_slot('age_slot', 'pgoutput')`;
+  await insert(database, "unseen");
+  await database.sql`CREATE PUBLICATION age_pub FOR TABLES IN SCHEMA digitaltwins`;
+  await using router = await RouterProcess.start(folder.path, configuration(database, receiver, "recreate"));
+  await untilPosted(receiver, ["Router.Gap"]);
+  await insert(database, "last");
+  await untilPosted(receiver, ['"last"']);
+  assert.equal(await router.stop(), 0);
+  const { twins, gaps } = arrivedAt(receiver);
+  assert.deepEqual(twins, ["last"]);
+  assert.deepEqual(gaps.map(({ reason }) => reason), ["publication_lost"]);
+});
+
 Deno.test("PostgreSQL 15: a slot without its publication is made anew with it, and the gap is told", async () => {
   await using database = await TwinDatabase.open({ version: 15 });
   await using receiver = new WebhookReceiver();

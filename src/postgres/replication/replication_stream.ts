@@ -29,6 +29,12 @@ export interface ReplicationObservers {
   readonly log: Log;
 }
 
+/** What a server before PostgreSQL 18 says that decodes what was written before there was the publication. */
+const UNDEFINED_OBJECT = "42704";
+
+/** No publication's OID: what the slot holds is older than the one that there is. */
+const NO_PUBLICATION = 0;
+
 /** What a server says that starts or stops. */
 const CANNOT_CONNECT_NOW = "57P03";
 
@@ -126,6 +132,7 @@ export class ReplicationStream implements AsyncDisposable {
           yield* this.#read(streaming.session, stop);
         } catch (error) {
           if (stop.aborted) return;
+          if (this.#streaming && sqlState(error) === UNDEFINED_OBJECT) this.#publication = NO_PUBLICATION;
           await this.#disconnect();
           if (this.#isFinal(error)) {
             this.#enter("stopped", error);
