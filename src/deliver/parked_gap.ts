@@ -47,6 +47,7 @@ export function gapsInPlaceOf(
       time,
       datacontenttype: "application/json",
       partitionkey: graph,
+      graph,
       ...(sequence !== undefined && { sequence }),
       data,
     };

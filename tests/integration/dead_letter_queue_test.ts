@@ -48,7 +48,9 @@ for (const place of ["postgres", "sqlite"]) {
     assert.equal(replayed.stdout, "1 dead letter to be tried again by the running router\n", replayed.stderr);
     await receiver.received(length + 1);
     const again = JSON.parse(receiver.posts[length]?.body ?? "");
-    assert.deepEqual(again, event, "with its id");
+    const { graph, ...attributes } = event;
+    assert.equal(graph, "digitaltwins");
+    assert.deepEqual(again, attributes, "with its id");
     await until(async () => (await dlq("list")).stdout === "No dead letters\n", "the letter to be gone");
     const ids = new Set(receiver.posts.map(({ body }) => JSON.parse(body).id));
     assert.equal(ids.size, 10_000);
