@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { ParkingSettings, SinkSettings } from "../../src/deliver/sink_settings.ts";
+import type { CloudEvent } from "../../src/sink/sink.ts";
 import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
 import { routerEvent } from "../support/router_events.ts";
@@ -338,6 +339,26 @@ Deno.test("after a lost connection what is parked and with the sink's worker is 
   await delivery.clock.advance(30_000);
   assert.deepEqual(sink.takenIds, ["a-1", "b-2"]);
   assert.deepEqual(await outbox.ids(), []);
+});
+
+Deno.test("what is parked for a sink that has it already, since a crash came between, leaves the outbox unsent", async () => {
+  await using outbox = new TryingOutbox();
+  {
+    const sink = new ScriptedSink();
+    sink.otherwise = throwing(retryable());
+    await using delivery = await parking([sink], outbox);
+    await delivery.send("a", "b", "a");
+    await delivery.clock.advance(30_000);
+  }
+  const sink = Object.assign(new ScriptedSink({ maxEvents: 10, inOrder: true }), {
+    has: ({ id }: CloudEvent) => id === "a-1" || id === "b-2",
+  });
+  await using delivery = await parking([sink], outbox);
+  delivery.dispatcher.begin({ systemIdentifier: "7", slot: "s", timeline: 1, ancestors: [] }, false);
+  await delivery.clock.advance(1_000);
+  assert.deepEqual(sink.takenIds, ["a-3"]);
+  assert.deepEqual(await outbox.ids(), []);
+  assert.equal(delivery.dispatcher.states()[0]?.parkedEvents, 0);
 });
 
 /** A delivery with this outbox that has begun. */
