@@ -1,0 +1,187 @@
+import type { PostgresServer, StopMode } from "../../demo/embedded_postgres.ts";
+import type { KafkaServer } from "../support/kafka_server.ts";
+import type { MosquittoServer } from "../support/mosquitto_server.ts";
+import type { SeededRandom } from "../support/seeded_random.ts";
+import type { Reply } from "../support/webhook_receiver.ts";
+import type { Direction, TcpProxy } from "../support/tcp_proxy.ts";
+import type { Fault, Lanes } from "./schedule.ts";
+import type { SmallDisk } from "./small_disk.ts";
+import type { SupervisedRouter } from "./supervised_router.ts";
+import { readMqtt, type World } from "./world.ts";
+
+/** How long a PostgreSQL may take to stop before it is not asked any more. */
+const LONGEST_STOP = 3_000;
+
+/** Everything that can happen to a router in this world. */
+export function faultsOf(world: World, router: SupervisedRouter, random: SeededRandom): Lanes {
+  const { kafka, mosquitto, disk } = world;
+  return {
+    router: routerFaults(router),
+    PostgreSQL: postgresFaults(world.database.server),
+    network: Object.entries(world.proxies).flatMap(([name, proxy]) => networkFaults(name, proxy, random)),
+    webhook: webhookFaults(world, random),
+    ...(kafka && { Kafka: kafkaFaults(kafka) }),
+    ...(mosquitto && { MQTT: mqttFaults(mosquitto, world, world.proxies["MQTT"] as TcpProxy) }),
+    ...(disk && { disk: [fullDisk(disk)] }),
+  };
+}
+
+function routerFaults(router: SupervisedRouter): Fault[] {
+  const killed = {
+    name: "router: kill -9",
+    async inflict() {
+      await router.kill();
+      return () => router.start();
+    },
+  };
+  return [killed, killed, {
+    name: "router: SIGTERM",
+    async inflict() {
+      await router.stop();
+      return () => router.start();
+    },
+  }, {
+    name: "router: SIGSTOP",
+    inflict() {
+      router.signal("SIGSTOP");
+      return () => router.signal("SIGCONT");
+    },
+  }];
+}
+
+function postgresFaults(server: PostgresServer): Fault[] {
+  const stopped = (mode: StopMode): Fault => ({
+    name: `PostgreSQL: stop ${mode}`,
+    inflict() {
+      const stopping = server.stop(mode);
+      return async () => {
+        // Clients may hold up a smart stop for ever, and a walsender that waits for its receiver a fast one.
+        if (mode === "smart") void server.stop("fast");
+        const patience = setTimeout(() => void server.stop("immediate"), LONGEST_STOP);
+        await stopping;
+        clearTimeout(patience);
+        await server.start();
+      };
+    },
+  });
+  return [stopped("smart"), stopped("fast"), stopped("immediate"), {
+    name: "PostgreSQL: kill -9",
+    async inflict() {
+      await server.kill("SIGKILL");
+      return () => server.start();
+    },
+  }, {
+    name: "PostgreSQL: SIGSTOP",
+    async inflict() {
+      await server.kill("SIGSTOP");
+      return () => server.kill("SIGCONT");
+    },
+  }];
+}
+
+function networkFaults(name: string, proxy: TcpProxy, random: SeededRandom): Fault[] {
+  const frozen = (...directions: Direction[]): Fault => ({
+    name: `network: ${name} frozen ${directions.join(" and ")}`,
+    inflict() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      for (const direction of directions) proxy.hold(direction, promise);
+      return () => resolve();
+    },
+  });
+  return [frozen("up"), frozen("down"), frozen("up", "down"), {
+    name: `network: ${name} reset`,
+    inflict() {
+      proxy.cut();
+      return () => {};
+    },
+  }, {
+    name: `network: ${name} reset in the middle`,
+    inflict() {
+      proxy.cutAfter(random.pick(["up", "down"]), 1 + random.below(20_000));
+      return () => {
+        for (const direction of ["up", "down"] as const) proxy.cutAfter(direction, Infinity);
+      };
+    },
+  }];
+}
+
+function webhookFaults(world: World, random: SeededRandom): Fault[] {
+  const refusals: Readonly<Record<string, () => Reply>> = {
+    "500": () => 500,
+    "429": () => ({ status: 429, headers: { "retry-after": "1" } }),
+    "nothing": () => "hang",
+    "an end": () => ({ raw: "" }),
+    "garbage": () => ({ raw: "\x00\xffHTTP is what?\r\n\r\n" }),
+    "half an answer": () => ({ raw: "HTTP/1.1 200 OK\r\ncontent-le" }),
+    "500 now and then": () => random.below(6) === 0 ? 500 : 204,
+    "nothing now and then": () => random.below(10) === 0 ? "hang" : 204,
+  };
+  return Object.entries(refusals).map(([name, refusal]) => ({
+    name: `webhook: ${name}`,
+    inflict() {
+      world.refusal = refusal;
+      return () => {
+        world.refusal = undefined;
+      };
+    },
+  }));
+}
+
+function kafkaFaults(kafka: KafkaServer): Fault[] {
+  return [{
+    name: "Kafka: kill -9",
+    async inflict() {
+      await kafka.stop();
+      return () => kafka.restart();
+    },
+  }, {
+    name: "Kafka: SIGSTOP",
+    inflict() {
+      kafka.pause();
+      return () => kafka.resume();
+    },
+  }];
+}
+
+function mqttFaults(mosquitto: MosquittoServer, { mqttReaders }: World, proxy: TcpProxy): Fault[] {
+  return [{
+    name: "MQTT: stop",
+    async inflict() {
+      await mosquitto.stop();
+      return () => mosquitto.start();
+    },
+  }, {
+    name: "MQTT: kill -9",
+    // A broker that is killed forgets what it has not passed on, and sessions; that is not the router's loss. So nothing
+    // is on its way then, and nothing comes before there is another reader.
+    async inflict() {
+      const { target } = proxy;
+      proxy.target = 1;
+      proxy.cut();
+      await mqttReaders.at(-1)?.settled();
+      await mqttReaders.at(-1)?.[Symbol.asyncDispose]();
+      await mosquitto.kill();
+      return async () => {
+        await mosquitto.start();
+        mqttReaders.push(await readMqtt(mosquitto));
+        proxy.target = target;
+      };
+    },
+  }, {
+    name: "MQTT: SIGSTOP",
+    inflict() {
+      mosquitto.freeze();
+      return () => mosquitto.thaw();
+    },
+  }];
+}
+
+function fullDisk(disk: SmallDisk): Fault {
+  return {
+    name: "disk: full",
+    async inflict() {
+      await disk.fill();
+      return () => disk.empty();
+    },
+  };
+}

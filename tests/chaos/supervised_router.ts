@@ -1,0 +1,71 @@
+import { RouterProcess } from "../support/router_process.ts";
+
+/** How long SIGTERM may take, `shutdownTimeout` and a slow machine included. */
+const LONGEST_STOP = 60_000;
+
+/** A router that is started anew whenever it was ended. That it ends by itself is a failure. */
+export class SupervisedRouter implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #configuration: Readonly<Record<string, unknown>>;
+  readonly #onFailure: (error: Error) => void;
+  #process: RouterProcess | undefined;
+  #logged: Promise<void> = Promise.resolve();
+
+  constructor(
+    folder: string,
+    configuration: Readonly<Record<string, unknown>>,
+    onFailure: (error: Error) => void,
+  ) {
+    this.#folder = folder;
+    this.#configuration = configuration;
+    this.#onFailure = onFailure;
+  }
+
+  get process(): RouterProcess {
+    if (!this.#process) throw new Error("Cannot ask the router: it is not running");
+    return this.#process;
+  }
+
+  async start(): Promise<void> {
+    const process = await RouterProcess.start(this.#folder, this.#configuration);
+    this.#process = process;
+    this.#logged = process.output.then(async (output) => {
+      const text = `--- ${process.pid}\n${output}`;
+      await Deno.writeTextFile(`${this.#folder}/router.log`, text, { append: true });
+      if (this.#process === process) this.#onFailure(new Error(`The router ended by itself:\n${output}`));
+    });
+  }
+
+  async kill(): Promise<void> {
+    const process = this.#release();
+    await process.kill();
+    await this.#logged;
+  }
+
+  /** SIGTERM, which it must obey. */
+  async stop(): Promise<void> {
+    const process = this.#release();
+    const patience = setTimeout(() => {
+      this.#onFailure(new Error(`The router did not end within ${LONGEST_STOP} ms of SIGTERM`));
+      void process.kill();
+    }, LONGEST_STOP);
+    const code = await process.stop();
+    clearTimeout(patience);
+    await this.#logged;
+    if (code !== 0) this.#onFailure(new Error(`The router ended with ${code} after SIGTERM`));
+  }
+
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    Deno.kill(this.process.pid, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process) await this.kill();
+  }
+
+  #release(): RouterProcess {
+    const { process } = this;
+    this.#process = undefined;
+    return process;
+  }
+}
