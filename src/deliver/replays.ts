@@ -92,12 +92,12 @@ export class Replays {
     }
   }
 
-  #queued({ id, sink, route = "", event: text = "" }: StoredLetter): QueuedEvent | undefined {
+  #queued({ id, sink, route = "", graph = "", event: text = "" }: StoredLetter): QueuedEvent | undefined {
     try {
-      const event = readStoredEvent(text);
+      const event = { ...readStoredEvent(text), graph };
       const origin: Origin = { letter: id, settled: ({ isBuried }) => this.#settled(sink, id, isBuried) };
       const committedAt = Date.parse(event.time) || this.#clock.now();
-      return new QueuedEvent(new UnsettledEvent({ event, graph: "", committedAt }, Infinity), route, origin);
+      return new QueuedEvent(new UnsettledEvent({ event, graph, committedAt }, Infinity), route, origin);
     } catch (error) {
       this.#log.warn("Cannot replay a dead letter", { id, sink, error: messageOf(error) });
       return undefined;

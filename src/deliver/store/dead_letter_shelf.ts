@@ -8,6 +8,7 @@ export interface StoredLetter extends Omit<DeadLetter, "event" | "replayOf" | "r
   /** Undefined where another program has written it; so are those that follow. */
   readonly route: string | undefined;
   readonly kind: string | undefined;
+  readonly graph: string | undefined;
   /** The event in CloudEvents JSON. */
   readonly event: string | undefined;
 }

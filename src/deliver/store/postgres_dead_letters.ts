@@ -1,6 +1,6 @@
 import type { Sql } from "../../postgres/connection/sql.ts";
 import { sqlState } from "../../postgres/connection/sql_state.ts";
-import { writeStoredEvent } from "../stored_event.ts";
+import { structuredJson } from "../../sink/encode.ts";
 import type { DeadLetter } from "../dead_letter.ts";
 import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
 import type { PostgresAccess } from "./postgres_store.ts";
@@ -36,7 +36,7 @@ export class PostgresDeadLetters implements DeadLetterShelf {
         SELECT id, sink_name AS sink, route, error_message AS reason, error_kind AS kind, retry_count AS attempts,
           extract(epoch FROM coalesce(first_attempt_at, failed_at))::float8 * 1000 AS first_time,
           extract(epoch FROM coalesce(last_attempt_at, failed_at))::float8 * 1000 AS last_time,
-          coalesce(status, 'pending') AS status, event
+          coalesce(status, 'pending') AS status, graph, event
         FROM digitaltwins_eventing.dead_letter_queue
         WHERE id > ${after} AND (slot = ${slot} OR slot IS NULL)
           ${sink === undefined ? sql`` : sql`AND sink_name = ${sink}`}
@@ -92,7 +92,7 @@ async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<voi
     WITH letters AS (
       SELECT * FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS letter (
         replay_of int, event_id text, sink text, route text, type text, payload text, reason text, kind text,
-        attempts int, first_time float8, last_time float8, event text)
+        attempts int, first_time float8, last_time float8, graph text, event text)
     ), again AS (
       UPDATE digitaltwins_eventing.dead_letter_queue q
       SET status = 'pending', error_message = reason, error_kind = letters.kind,
@@ -100,9 +100,9 @@ async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<voi
       FROM letters WHERE q.id = replay_of
     )
     INSERT INTO digitaltwins_eventing.dead_letter_queue (event_id, sink_name, event_type, payload, error_message,
-      retry_count, failed_at, last_attempt_at, status, slot, route, error_kind, first_attempt_at, event)
+      retry_count, failed_at, last_attempt_at, status, slot, route, error_kind, first_attempt_at, graph, event)
     SELECT coalesce(event_id, md5(event)::uuid::text)::uuid, sink, type, payload::jsonb, reason, attempts, now(),
-      to_timestamp(last_time / 1000), 'pending', ${slot}, route, kind, to_timestamp(first_time / 1000), event
+      to_timestamp(last_time / 1000), 'pending', ${slot}, route, kind, to_timestamp(first_time / 1000), graph, event
     FROM letters WHERE replay_of IS NULL`;
 }
 
@@ -122,7 +122,8 @@ function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
     attempts,
     first_time: firstTime,
     last_time: lastTime,
-    event: writeStoredEvent(event),
+    graph: event.graph ?? null,
+    event: structuredJson(event),
   };
 }
 
@@ -151,6 +152,7 @@ interface LetterRow {
   first_time: number;
   last_time: number;
   status: string;
+  graph: string | null;
   event: string | null;
 }
 
@@ -165,6 +167,7 @@ function letterOf(row: LetterRow): StoredLetter {
     firstTime: row.first_time,
     lastTime: row.last_time,
     status: row.status,
+    graph: row.graph ?? undefined,
     event: row.event ?? undefined,
   };
 }

@@ -1,6 +1,7 @@
 import { type Lsn, parseLsn } from "../../postgres/lsn.ts";
 import type { Sql, TransactionSql } from "../../postgres/connection/sql.ts";
-import { readStoredEvent, writeStoredEvent } from "../stored_event.ts";
+import { structuredJson } from "../../sink/encode.ts";
+import { readStoredEvent } from "../stored_event.ts";
 import type { Outbox, OutboxRange, OutboxTotals, ParkedEvent } from "./outbox.ts";
 import type { PostgresAccess } from "./postgres_store.ts";
 
@@ -87,7 +88,7 @@ async function insert(
     ...rest,
     committed_at: committedAt,
     parked_at: parkedAt,
-    event: writeStoredEvent(event),
+    event: structuredJson(event),
   }));
   await sql`
     INSERT INTO digitaltwins_eventing.outbox

@@ -26,6 +26,7 @@ export const STORE_STATEMENTS: readonly string[] = [
   ADD COLUMN IF NOT EXISTS route text,
   ADD COLUMN IF NOT EXISTS error_kind text,
   ADD COLUMN IF NOT EXISTS first_attempt_at timestamptz,
+  ADD COLUMN IF NOT EXISTS graph text,
   ADD COLUMN IF NOT EXISTS event text`,
   "CREATE INDEX IF NOT EXISTS idx_dlq_status ON digitaltwins_eventing.dead_letter_queue (status)",
   "CREATE INDEX IF NOT EXISTS idx_dlq_sink ON digitaltwins_eventing.dead_letter_queue (sink_name)",
@@ -55,7 +56,7 @@ export const STORE_STATEMENTS: readonly string[] = [
 
 /** The tables, and the newest column of each. */
 const TABLES: Readonly<Record<string, string>> = {
-  dead_letter_queue: "event",
+  dead_letter_queue: "graph",
   outbox: "event",
   checkpoints: "last",
 };

@@ -1,4 +1,4 @@
-import { writeStoredEvent } from "../stored_event.ts";
+import { structuredJson } from "../../sink/encode.ts";
 import type { DeadLetter } from "../dead_letter.ts";
 import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
 import { inTransaction, type SqliteAccess } from "./sqlite_store.ts";
@@ -17,8 +17,8 @@ export class SqliteDeadLetters implements DeadLetterShelf {
       inTransaction(database, () => {
         const insert = database.prepare(`
           INSERT INTO dead_letter_queue
-            (slot, sink, route, reason, kind, attempts, first_time, last_time, event)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+            (slot, sink, route, reason, kind, attempts, first_time, last_time, graph, event)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
         const update = database.prepare(`
           UPDATE dead_letter_queue
           SET status = 'pending', reason = ?, kind = ?, attempts = attempts + ?, last_time = ? WHERE id = ?`);
@@ -35,7 +35,8 @@ export class SqliteDeadLetters implements DeadLetterShelf {
               attempts,
               firstTime,
               lastTime,
-              writeStoredEvent(event),
+              event.graph ?? null,
+              structuredJson(event),
             );
           }
         }
@@ -48,7 +49,7 @@ export class SqliteDeadLetters implements DeadLetterShelf {
     const { slot } = this.#access;
     return await this.#access.use((database) => {
       const rows = database.prepare(`
-        SELECT id, sink, route, reason, kind, attempts, first_time, last_time, status, event
+        SELECT id, sink, route, reason, kind, attempts, first_time, last_time, status, graph, event
         FROM dead_letter_queue
         WHERE id > :after AND slot = :slot
           AND (:sink IS NULL OR sink = :sink) AND (:status IS NULL OR status = :status)
@@ -63,8 +64,9 @@ export class SqliteDeadLetters implements DeadLetterShelf {
         ids: ids && JSON.stringify(ids),
         limit,
       });
-      return (rows as unknown as LetterRow[]).map(({ first_time, last_time, ...row }) => ({
+      return (rows as unknown as LetterRow[]).map(({ first_time, last_time, graph, ...row }) => ({
         ...row,
+        graph: graph ?? undefined,
         firstTime: first_time,
         lastTime: last_time,
       }));
@@ -108,5 +110,6 @@ interface LetterRow {
   first_time: number;
   last_time: number;
   status: string;
+  graph: string | null;
   event: string;
 }

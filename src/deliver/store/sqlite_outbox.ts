@@ -1,4 +1,5 @@
-import { readStoredEvent, writeStoredEvent } from "../stored_event.ts";
+import { structuredJson } from "../../sink/encode.ts";
+import { readStoredEvent } from "../stored_event.ts";
 import type { Outbox, OutboxRange, OutboxTotals, ParkedEvent } from "./outbox.ts";
 import { inTransaction, type SqliteAccess } from "./sqlite_store.ts";
 
@@ -68,7 +69,7 @@ export class SqliteOutbox implements Outbox {
         if (numbers.length > 0) database.prepare(REMOVE).run(slot, sink, JSON.stringify(numbers));
         const insert = database.prepare(INSERT);
         for (const { number, route, graph, committedAt, parkedAt, bytes, event } of by) {
-          insert.run(slot, sink, number, route, graph, committedAt, parkedAt, bytes, writeStoredEvent(event));
+          insert.run(slot, sink, number, route, graph, committedAt, parkedAt, bytes, structuredJson(event));
         }
       })
     );

@@ -21,6 +21,7 @@ const STATEMENTS = `
     first_time REAL NOT NULL,
     last_time REAL NOT NULL,
     status TEXT NOT NULL DEFAULT 'pending',
+    graph TEXT,
     event TEXT NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS dead_letters_by_status ON dead_letter_queue (status);
