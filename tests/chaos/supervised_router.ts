@@ -3,6 +3,9 @@ import { RouterProcess } from "../support/router_process.ts";
 /** How long SIGTERM may take, `shutdownTimeout` and a slow machine included. */
 const LONGEST_STOP = 60_000;
 
+/** The code of a process that SIGTERM has ended. */
+const UNHEARD = 128 + 15;
+
 /** A router that is started anew whenever it was ended. That it ends by itself is a failure. */
 export class SupervisedRouter implements AsyncDisposable {
   readonly #folder: string;
@@ -52,7 +55,11 @@ export class SupervisedRouter implements AsyncDisposable {
     const code = await process.stop();
     clearTimeout(patience);
     await this.#logged;
-    if (code !== 0) this.#onFailure(new Error(`The router ended with ${code} after SIGTERM`));
+    // Until its code is loaded, nobody in there hears signals: it ends as any process does, and has not begun anything.
+    const hadBegun = await process.output !== "";
+    if (code !== 0 && (code !== UNHEARD || hadBegun)) {
+      this.#onFailure(new Error(`The router ended with ${code} after SIGTERM`));
+    }
   }
 
   signal(signal: "SIGSTOP" | "SIGCONT"): void {
