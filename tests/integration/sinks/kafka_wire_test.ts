@@ -131,6 +131,40 @@ test("closes a connection that nobody uses, and opens another when there is some
   assert.equal((await readEvents(server.client(), [topic])).length, 2);
 });
 
+test("sends nothing for as long as a broker that throttles it says", async (topic) => {
+  await createTopics(server.client(), [topic]);
+  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+  await using session = new Session({
+    brokers: [server.address("PROXY")],
+    tls: undefined,
+    sasl: passwordLogin("PLAIN", KAFKA_USER.saslUsername, KAFKA_USER.saslPassword),
+    idempotent: true,
+    compression: CompressionTypes.None,
+    timeout: 5_000,
+  });
+  await session.connect(undefined, NEVER);
+  const record = recordOf(cloudEvent(1), 0, topic, "binary");
+  assert.deepEqual(await session.send([record], NEVER), []);
+  // The last member of an answer to Produce is throttle_time_ms.
+  const throttle = 700;
+  let told = 0;
+  const count = proxy.tcp.onData;
+  const { produced } = proxy;
+  proxy.tcp.onData = (direction, bytes) => {
+    count(direction, bytes);
+    if (direction !== "down" || told > 0 || proxy.produced === produced) return;
+    told = performance.now();
+    new DataView(bytes.buffer, bytes.byteOffset, bytes.length).setInt32(bytes.length - 4, throttle);
+  };
+  assert.deepEqual(await session.send([record], NEVER), []);
+  const again = session.send([record], NEVER);
+  await proxy.producedMore(1);
+  const waited = performance.now() - told;
+  assert(waited >= throttle - 50, `only ${waited} ms`);
+  assert.deepEqual(await again, []);
+  assert.equal((await readEvents(server.client(), [topic])).length, 3);
+});
+
 test("knows every error by the name that Kafka gives it", async () => {
   const table = await server.tool("org.apache.kafka.common.protocol.Errors");
   const errors = [...table.matchAll(/<td>([A-Z_]+)<\/td><td>(-?\d+)<\/td>/g)];
