@@ -2,7 +2,7 @@
  * How many events a second the Kafka sink writes to a real Kafka on this machine, in both content modes and as
  * compressed as can be, with Kafka's own producer and records of the same size beside it.
  *
- *     deno run -A bench/kafka.ts [events] [runs]
+ *     deno task bench:kafka [events] [runs]
  */
 import type { CloudEvent, Sink } from "../src/sink/sink.ts";
 import { cloudEvent } from "../tests/support/cloud_events.ts";

@@ -9,8 +9,8 @@ import {
   port,
   secret,
   text,
-  url,
 } from "../../src/sink/options.ts";
+import { oauth2 } from "../../src/sink/oauth2_options.ts";
 
 /** The attributes that a topic may name, and the graph. */
 export const TOPIC_ATTRIBUTES = [
@@ -59,18 +59,6 @@ function topicTemplate() {
     }
   });
 }
-
-const oauth2 = z.strictObject({
-  type: z.literal("oauth2").describe("OAuth 2.0 client credentials"),
-  tokenUrl: url().describe("The authorization server's token endpoint"),
-  clientId: text().describe("The client's identifier"),
-  clientSecret: secret().describe("The client's secret"),
-  clientAuthentication: choice(["basic", "post"])
-    .describe("How the client's secret is sent: in the Authorization header or in the form")
-    .prefault("basic"),
-  scope: text().describe("Scopes, separated by spaces").exactOptional(),
-  audience: text().describe("The audience, for servers that ask for one").exactOptional(),
-});
 
 /** Events published to an MQTT broker. */
 export const options = z.strictObject({

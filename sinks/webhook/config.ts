@@ -10,6 +10,7 @@ import {
   text,
   url,
 } from "../../src/sink/options.ts";
+import { oauth2 } from "../../src/sink/oauth2_options.ts";
 
 /** Header names that the sink or HTTP itself writes. */
 const RESERVED = /^(ce-.*|webhook-.*|content-type|content-length|transfer-encoding|connection|host)$/i;
@@ -65,18 +66,6 @@ const apiKey = z.strictObject({
   type: z.literal("apiKey").describe("A key in a header"),
   header: headerName().describe("The header").prefault("X-API-Key"),
   key: headerValue().describe("The key"),
-});
-
-const oauth2 = z.strictObject({
-  type: z.literal("oauth2").describe("OAuth 2.0 client credentials"),
-  tokenUrl: url().describe("The authorization server's token endpoint"),
-  clientId: text().describe("The client's identifier"),
-  clientSecret: secret().describe("The client's secret"),
-  clientAuthentication: choice(["basic", "post"])
-    .describe("How the client's secret is sent: in the Authorization header or in the form")
-    .prefault("basic"),
-  scope: text().describe("Scopes, separated by spaces").exactOptional(),
-  audience: text().describe("The audience, for servers that ask for one").exactOptional(),
 });
 
 /** Each event sent to an HTTP endpoint. */
