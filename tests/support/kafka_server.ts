@@ -50,11 +50,22 @@ export class KafkaServer implements AsyncDisposable {
   }
 
   /** Finds or fetches Kafka, formats its storage and starts it; resolves once it serves. */
-  static async start({ tokens, settings = {} }: KafkaServerOptions = {}): Promise<KafkaServer> {
+  static async start(options: KafkaServerOptions = {}): Promise<KafkaServer> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await KafkaServer.#start(options);
+      } catch (error) {
+        // Of ports that were free, somebody may have taken one before Kafka did.
+        if (attempt === 3 || !String(error).includes("Address already in use")) throw error;
+      }
+    }
+  }
+
+  static async #start({ tokens, settings = {} }: KafkaServerOptions): Promise<KafkaServer> {
     const classPath = await kafkaClassPath();
     const folder = await TemporaryFolder.make();
     const names = [...Object.keys(KAFKA_LISTENERS), "CONTROLLER", "PROXY"];
-    const ports = Object.fromEntries(names.map((name) => [name, freePort()])) as KafkaPorts;
+    const ports = distinctPorts(names) as KafkaPorts;
     const allowed = tokens ? [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${tokens.keysUrl}`] : [];
     const server = new KafkaServer(folder, classPath, ports, [...JAVA_OPTIONS, ...allowed]);
     try {
@@ -118,7 +129,11 @@ export class KafkaServer implements AsyncDisposable {
     const child = this.#process;
     if (!child) return;
     this.#process = undefined;
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
     await child.status;
   }
 
@@ -170,4 +185,12 @@ export class KafkaServer implements AsyncDisposable {
       ...users,
     );
   }
+}
+
+/** Each of them free, and no two the same. */
+function distinctPorts(names: readonly string[]): Record<string, number> {
+  const ports = new Set<number>();
+  while (ports.size < names.length) ports.add(freePort());
+  const [...free] = ports;
+  return Object.fromEntries(names.map((name, index) => [name, free[index] ?? 0]));
 }
