@@ -13,7 +13,6 @@ import { backoff } from "./retry_policy.ts";
 import { SinkHealth } from "./sink_health.ts";
 import { SinkMeter } from "./sink_meter.ts";
 import { StreamTrail } from "./stream_trail.ts";
-import { TakenEvents } from "./taken_events.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 
 /** What a worker needs of the dispatcher. */
@@ -69,8 +68,6 @@ export class SinkWorker {
   #concurrency: number;
   #inOrder: boolean;
   readonly #trail = new StreamTrail();
-  /** Of a sink that takes everything in order. */
-  readonly #taken = new TakenEvents();
   /** Its abort ends what this sink has under way; so does the surroundings'. */
   #calls = new AbortController();
   #signal: AbortSignal;
@@ -195,7 +192,6 @@ export class SinkWorker {
   begin(stream: StreamStart, hasOtherHistory: boolean): void {
     this.#trail.begin(stream, hasOtherHistory);
     if (!this.#inOrder) return;
-    if (hasOtherHistory) this.#taken.clear();
     this.#needsConnect = true;
     this.#pump();
   }
@@ -284,7 +280,6 @@ export class SinkWorker {
     this.#needsConnect = true;
     this.#outage = undefined;
     this.#backoffs.end();
-    this.#taken.clear();
     if (inOrder) this.#pending.putInOrder();
     this.#health.beginAgain();
     this.#meter.connected(false);
@@ -358,15 +353,9 @@ export class SinkWorker {
 
   /** Of events that have been taken, those that are still to be sent. */
   #leaveOut(taken: readonly QueuedEvent[]): readonly QueuedEvent[] {
-    const chosen = new TakenEvents();
-    const batch = taken.filter((event) => {
-      if (this.#surroundings.isSettledElsewhere(event)) return false;
-      if (!this.#inOrder || event.origin?.letter !== undefined) return true;
-      const { event: cloudEvent } = event.unsettled.event;
-      if (chosen.has(cloudEvent) || this.#hasAlready(event)) return false;
-      chosen.add(cloudEvent);
-      return true;
-    });
+    const batch = taken.filter((event) =>
+      !this.#surroundings.isSettledElsewhere(event) && !(this.#inOrder && this.#hasAlready(event))
+    );
     if (batch.length === taken.length) return taken;
     const keys = new Set(batch.map(({ key }) => key));
     const kept = new Set(batch);
@@ -383,20 +372,8 @@ export class SinkWorker {
 
   /** Nobody needs the event of the stream any more, because the sink has it or the database has not. */
   #hasAlready(event: QueuedEvent): boolean {
-    const { event: cloudEvent } = event.unsettled.event;
-    if (this.#trail.isObsolete(event) || this.#taken.has(cloudEvent)) return true;
-    const has = this.#sink.has?.(cloudEvent) ?? false;
-    if (has) this.#taken.add(cloudEvent);
-    return has;
-  }
-
-  /** The sink has taken these, in their order. */
-  #took(events: readonly QueuedEvent[]): void {
-    this.#trail.taken(events);
-    if (!this.#inOrder) return;
-    for (const { origin, unsettled } of events) {
-      if (origin?.letter === undefined) this.#taken.add(unsettled.event.event);
-    }
+    if (event.origin?.letter !== undefined) return false;
+    return this.#trail.isObsolete(event) || (this.#sink.has?.(event.unsettled.event.event) ?? false);
   }
 
   async #connect(): Promise<void> {
@@ -447,7 +424,7 @@ export class SinkWorker {
     for (const event of batch) this.#pending.release(event.key);
     const kept = new Set(failed);
     const taken = batch.filter((event) => !kept.has(event));
-    this.#took(taken);
+    this.#trail.taken(taken);
     this.#settle(taken);
   }
 
@@ -455,7 +432,7 @@ export class SinkWorker {
     const { batch } = flight;
     this.#settledEver += batch.length;
     for (const event of batch) this.#pending.release(event.key);
-    this.#took(batch);
+    this.#trail.taken(batch);
     this.#settle(batch);
     if (!this.#stopped) this.#worked(flight);
   }
@@ -531,7 +508,7 @@ export class SinkWorker {
       for (const each of again) noteFailure(each, flight);
       this.#meter.retried(again.length);
     }
-    this.#took(taken);
+    this.#trail.taken(taken);
     this.#settle(taken);
     if (thrown !== undefined) this.#throws++;
     if (error.kind === "fatal") this.#goDown(error);

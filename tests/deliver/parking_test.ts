@@ -361,28 +361,6 @@ Deno.test("what is parked for a sink that has it already, since a crash came bet
   assert.equal(delivery.dispatcher.states()[0]?.parkedEvents, 0);
 });
 
-for (const maxEvents of [1, 10]) {
-  Deno.test(`what a crash has had parked twice is delivered once to a sink that keeps a position, in batches of ${maxEvents}`, async () => {
-    await using outbox = new TryingOutbox();
-    for (let crash = 0; crash < 2; crash++) {
-      const sink = new ScriptedSink();
-      sink.otherwise = throwing(retryable());
-      await using delivery = await parking([sink], outbox);
-      await delivery.send("a", "b");
-      await delivery.clock.advance(30_000);
-    }
-    assert.deepEqual(await outbox.ids(), ["a-1", "b-2", "a-1", "b-2"]);
-    const sink = new ScriptedSink({ maxEvents, inOrder: true });
-    await using delivery = await parking([sink], outbox);
-    delivery.dispatcher.begin({ systemIdentifier: "7", slot: "s", timeline: 1, ancestors: [] }, false);
-    await delivery.clock.advance(1_000);
-    assert.deepEqual(sink.takenIds, ["a-1", "b-2"]);
-    assert.deepEqual(await outbox.ids(), []);
-    await delivery.send("a", "b", "c");
-    assert.deepEqual(sink.takenIds, ["a-1", "b-2", "c-3"], "the stream tells them once more");
-  });
-}
-
 /** A delivery with this outbox that has begun. */
 async function parking(
   sinks: readonly (ScriptedSink | Partial<SinkSettings> & { readonly sink: ScriptedSink })[],
