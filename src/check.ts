@@ -17,7 +17,10 @@ export interface Trouble {
   readonly text: string;
 }
 
-/** Looks at the database and reaches every sink, all at once; changes nothing, sends no event. */
+/**
+ * Looks at the database and reaches every sink, all at once. Changes nothing in the database and sends no event; a sink
+ * may make what it needs when it is connected, such as its file.
+ */
 export async function check(setup: Setup, signal: AbortSignal): Promise<readonly Trouble[]> {
   const unrouted = unroutedSinks(setup).map((name): Trouble => ({
     severity: "warning",
