@@ -6,7 +6,7 @@ import { CompressionCodecs, CompressionTypes } from "kafkajs";
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
-// kafkajs brings gzip alone; nothing that is kept up writes its LZ4 and Snappy formats.
+// kafkajs brings gzip alone. Snappy and LZ4 take packages of their own, and are not offered yet.
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer),
   decompress: (buffer: Buffer) => decompress(buffer),
