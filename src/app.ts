@@ -72,20 +72,25 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
     },
   });
   metrics.oldestCommittedAt = () => dispatcher.oldestCommittedAt;
-  stream.onHoldChange = () => dispatcher.reconsider();
   const telemetry = new NotifiedTelemetry({
     metrics,
     ...(replication.graphs && { graphs: replication.graphs }),
   });
   await using ear = new TelemetryEar(replication.connection, metrics, (notification) => {
-    if (!stream.holdsSlot) return; // another router may be hearing it
+    if (!stream.holdsSlot) return telemetry.leave(); // another router may be hearing it
     const events: RoutedEvent[] = [];
     const item = telemetry.read(notification);
     if (item) routing.route(item, events);
     for (const { event, targets } of events) dispatcher.offer(event, targets);
   });
+  // What was heard before the slot was held would be left.
+  const listen = () => ear.listen(routing.wantsTelemetry && (ear.isListening || stream.holdsSlot));
+  stream.onHoldChange = () => {
+    dispatcher.reconsider();
+    listen();
+  };
   const onRoutes = () => {
-    ear.listen(routing.wantsTelemetry && routing.isReady);
+    listen();
     dispatcher.routedBy(routing.digest);
   };
   const redaction = new Redaction(configuration.secrets);

@@ -37,6 +37,11 @@ export class TelemetryEar implements AsyncDisposable {
     }
   }
 
+  /** Whether it listens, or tries to. */
+  get isListening(): boolean {
+    return this.#listener !== undefined;
+  }
+
   /** Of the listener, if there is one. */
   health(): readonly PartState[] {
     return this.#listener ? [this.#listener.health()] : [];

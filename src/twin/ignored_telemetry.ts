@@ -25,17 +25,28 @@ export class IgnoredTelemetry {
 
   /** `origin` says where to look for the sender. */
   add(fault: TelemetryFault, origin: LogFields): void {
-    this.#metrics.ignoredTelemetry.inc({ reason: fault.fault });
     const member = "member" in fault ? fault.member : undefined;
-    const key = `${fault.fault} ${member ?? ""}`;
-    const times = (this.#times.get(key) ?? 0) + 1;
-    this.#times.set(key, times);
-    if (!isWorthTelling(times)) return;
-    this.#log.warn(MESSAGES[fault.fault], { ...(member !== undefined && { member }), ...origin, times });
+    const fields = { ...(member !== undefined && { member }), ...origin };
+    this.#count(fault.fault, `${fault.fault} ${member ?? ""}`, MESSAGES[fault.fault], fields);
+  }
+
+  /** Heard while the slot was not held. */
+  addLeft(): void {
+    const message =
+      "Telemetry was notified while this router did not hold its slot, and is left to the one that does";
+    this.#count("slot_not_held", "slot_not_held", message, {});
   }
 
   /** Of a graph that is not followed, which is nothing amiss. */
   addForeign(): void {
     this.#metrics.ignoredTelemetry.inc({ reason: "other_graph" });
+  }
+
+  /** Those of one key are told of together. */
+  #count(reason: string, key: string, message: string, fields: LogFields): void {
+    this.#metrics.ignoredTelemetry.inc({ reason });
+    const times = (this.#times.get(key) ?? 0) + 1;
+    this.#times.set(key, times);
+    if (isWorthTelling(times)) this.#log.warn(message, { ...fields, times });
   }
 }

@@ -39,4 +39,9 @@ export class NotifiedTelemetry {
     const transaction = instantTransaction(this.#now());
     return { kind: "telemetry", ...telemetry, transaction, position: undefined, part: 0 };
   }
+
+  /** To be called for what is not read because the router does not hold its slot: it is counted and told of. */
+  leave(): void {
+    this.#ignored.addLeft();
+  }
 }

@@ -8,6 +8,7 @@ import { httpBinaryHeaders } from "../../src/sink/encode_http.ts";
 import { structuredJson } from "../../src/sink/encode.ts";
 import { NotifiedTelemetry } from "../../src/twin/notified_telemetry.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
+import { LogRecorder } from "../support/log_recorder.ts";
 import { inserted, message, transaction, truncated, Twin } from "../support/replicated_builder.ts";
 import { twinOutcome } from "../support/twin_items.ts";
 
@@ -124,6 +125,19 @@ Deno.test("what comes by NOTIFY has the time of its arrival and no sequence", ()
     graph: "moon",
     data: "1.0",
   });
+});
+
+Deno.test("what is heard without the slot is counted, and told of once in a while", async () => {
+  const log = new LogRecorder();
+  const metrics = new Metrics();
+  const telemetry = new NotifiedTelemetry({ metrics, log });
+  for (let times = 0; times < 9; times++) telemetry.leave();
+  const { values } = await metrics.ignoredTelemetry.get();
+  assert.deepEqual(values.map(({ labels, value }) => ({ ...labels, value })), [
+    { reason: "slot_not_held", value: 9 },
+  ]);
+  assert.equal(log.lines.length, 1);
+  assert.match(log.lines[0] ?? "", /did not hold its slot/);
 });
 
 Deno.test("whatever names and values it has, an event can be written in every form", () => {

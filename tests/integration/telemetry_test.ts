@@ -145,6 +145,37 @@ Deno.test("telemetry arrives by NOTIFY and by logical messages; what is malforme
   assert.equal(await router.stop(), 0);
 });
 
+Deno.test("nobody listens before what is heard would be delivered", async () => {
+  await using scene = await Scene.make();
+  const { sql } = scene.database;
+  const first = await scene.start();
+  assert.equal(await first.stop(), 0);
+  const started = Promise.withResolvers<unknown>();
+  const released = sql.begin(async (transaction) => {
+    const tables = await transaction`
+      SELECT tablename FROM pg_tables WHERE schemaname = 'digitaltwins_eventing'`;
+    for (const { tablename } of tables) {
+      await transaction`LOCK TABLE ${transaction(`digitaltwins_eventing.${tablename}`)}`;
+    }
+    started.resolve(undefined);
+    await until(async () => {
+      const waiting = await transaction`
+        SELECT FROM pg_locks, pg_replication_slots WHERE NOT granted AND active`;
+      return waiting.length > 0;
+    }, "the router to ask how far its sinks are");
+    const [now] = await transaction`SELECT clock_timestamp()::text AS time`;
+    return now?.time;
+  });
+  await Promise.race([started.promise, released]);
+  await scene.start();
+  await scene.notify(payload("heard"));
+  await scene.receiver.received(1);
+  assert.deepEqual(scene.ids, ["heard"]);
+  const [listener] = await sql`
+    SELECT backend_start > ${await released}::timestamptz AS late FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`;
+  assert.equal(listener?.late, true);
+});
+
 Deno.test("a lost listener comes back, and the log tells how long nobody listened; readiness does not suffer", async () => {
   await using scene = await Scene.make();
   const { sql } = scene.database;
