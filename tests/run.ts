@@ -1,7 +1,7 @@
 /**
  * Runs every test: the fast ones side by side, then those that start real servers one after another. Servers are found
- * or fetched by the tests themselves. Prints what was skipped, by name, and last `N passed, N failed, N skipped`; with
- * CI=true a skipped test is a failure.
+ * or fetched by the tests themselves. A suite that does not end is ended, and the test that hangs is named. Prints what was
+ * skipped, by name, and last `N passed, N failed, N skipped`; with CI=true a skipped test is a failure.
  */
 import { hasPostgres } from "../demo/postgres/binaries.ts";
 
@@ -21,8 +21,8 @@ const PERMISSIONS = [
 ];
 
 const SUITES = [
-  { name: "fast", flags: ["--parallel", "--ignore=tests/integration"], path: "tests" },
-  { name: "integration", flags: [], path: "tests/integration" },
+  { name: "fast", flags: ["--parallel", "--ignore=tests/integration"], path: "tests", minutes: 15 },
+  { name: "integration", flags: [], path: "tests/integration", minutes: 60 },
 ] as const;
 
 /** One `deno test` process; its outcome is read from the JUnit report that it writes. */
@@ -40,7 +40,13 @@ async function runSuite(suite: (typeof SUITES)[number], chosen: readonly string[
     ],
     stdin: "null",
   });
-  const { code } = await command.spawn().status;
+  const child = command.spawn();
+  const deadline = setTimeout(() => {
+    say(`The ${suite.name} tests have not ended after ${suite.minutes} minutes, and are interrupted`);
+    child.kill("SIGINT"); // it then says which test was under way, and writes its report
+  }, suite.minutes * 60_000);
+  const { code } = await child.status;
+  clearTimeout(deadline);
   const xml = await Deno.readTextFile(report);
   await Deno.remove(report);
   const tally = readReport(xml);

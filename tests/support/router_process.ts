@@ -96,7 +96,7 @@ export class RouterProcess implements AsyncDisposable {
 
   /** The value of one line of `/metrics`, by its name and labels as written there. */
   async metric(name: string): Promise<number | undefined> {
-    const response = await fetch(`${this.url}/metrics`);
+    const response = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(30_000) });
     const line = (await response.text()).split("\n").find((line) => line.startsWith(`${name} `));
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   }

@@ -87,13 +87,23 @@ export class WebhookReceiver implements AsyncDisposable {
     this.#script.push(...replies);
   }
 
-  /** Resolves once so many POST requests have come, or once `when` says so; it is asked after each request. */
-  async received(when: number | ((posts: readonly ReceivedRequest[]) => boolean)): Promise<void> {
+  /**
+   * Resolves once so many POST requests have come, or once `when` says so; it is asked after each request. Throws when
+   * none has come for `patience` milliseconds.
+   */
+  async received(
+    when: number | ((posts: readonly ReceivedRequest[]) => boolean),
+    patience = 60_000,
+  ): Promise<void> {
     const enough = typeof when === "number" ? () => this.posts.length >= when : () => when(this.posts);
     while (!enough()) {
-      const { promise, resolve } = Promise.withResolvers<void>();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => {
+        const awaited = typeof when === "number" ? `${when} POST requests` : "POST requests";
+        reject(new Error(`Waited ${patience} ms for more than ${this.posts.length} of ${awaited}`));
+      }, patience);
       this.#waiters.add(resolve);
-      await promise;
+      await promise.finally(() => clearTimeout(timer));
     }
   }
 
