@@ -6,7 +6,7 @@ const MINUTE = 60_000;
 export class RequestRate {
   readonly #clock: Clock;
   #perMinute = Infinity;
-  /** When requests of the last minute began or are to begin, oldest first. */
+  /** When requests of the last minute began or are to begin, by the steady clock, oldest first. */
   #turns: number[] = [];
 
   constructor(clock: Clock) {
@@ -23,7 +23,7 @@ export class RequestRate {
   async admit(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#perMinute === Infinity) return;
-    const now = this.#clock.now();
+    const now = this.#clock.steady();
     while (this.#turns[0] !== undefined && this.#turns[0] <= now - MINUTE) this.#turns.shift();
     // Who comes now begins a minute after the one that is as many requests ahead as a minute may have.
     const ahead = this.#turns.at(-this.#perMinute);

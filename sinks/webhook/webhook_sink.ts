@@ -50,8 +50,8 @@ export class WebhookSink implements Sink {
   readonly #signer: Signer | undefined;
   readonly #rate: RequestRate;
   #http: HttpClient | undefined;
-  /** Until when the far end wants no requests, in milliseconds since 1970. */
-  #closedUntil = 0;
+  /** Until when the far end wants no requests, by the steady clock. */
+  #closedUntil = -Infinity;
 
   constructor(options: WebhookOptions, { baseDirectory }: SinkContext, clock = systemClock) {
     const { contentMode, concurrency, maxBytes, signingKeys } = options;
@@ -212,7 +212,7 @@ export class WebhookSink implements Sink {
     } catch (error) {
       throw new SinkError("retryable", `Cannot deliver to ${this.#url.origin}: stopped`, { cause: error });
     }
-    const wait = this.#closedUntil - this.#clock.now();
+    const wait = this.#closedUntil - this.#clock.steady();
     if (wait <= 0) return;
     throw new SinkError("retryable", `Cannot deliver to ${this.#url.origin}: it asked to wait`, {
       retryAfterMs: wait,
@@ -222,10 +222,9 @@ export class WebhookSink implements Sink {
   #refusalOf({ status, headers }: Answer): Refusal | undefined {
     const kind = outcomeOf(status);
     if (kind === "delivered") return undefined;
-    const now = this.#clock.now();
-    const wait = kind === "retryable" ? retryAfterMs(headers, now) : undefined;
+    const wait = kind === "retryable" ? retryAfterMs(headers, this.#clock.now()) : undefined;
     // Section 2.2 of the webhook specification forbids any request, also one of another event, until then.
-    if (status === 429 && wait !== undefined) this.#closedUntil = now + wait;
+    if (status === 429 && wait !== undefined) this.#closedUntil = this.#clock.steady() + wait;
     const error = new SinkError(
       kind,
       `Cannot deliver to ${this.#url.origin}: it answers ${status}${hint(status, headers)}`,

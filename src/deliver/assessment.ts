@@ -7,6 +7,8 @@ export interface Flight {
   readonly batch: readonly QueuedEvent[];
   /** In milliseconds since 1970. */
   readonly sentAt: number;
+  /** The same by the steady clock. */
+  readonly began: number;
   /** How many events the sink had settled when it was sent. */
   readonly settledBefore: number;
   /** How often the sink had thrown when it was sent. */

@@ -132,7 +132,7 @@ export class DeadLetterQueue {
   /** One bad event is worth a word; a flood of them is worth one a minute. */
   #tell(letter: DeadLetter): void {
     this.#untold++;
-    const now = this.#clock.now();
+    const now = this.#clock.steady();
     if (now - this.#toldAt < QUIET) return;
     this.#log.warn("Sink did not take an event: it becomes a dead letter", {
       sink: letter.sink,

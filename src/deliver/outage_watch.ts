@@ -10,7 +10,7 @@ export class OutageWatch {
   readonly #clock: Clock;
   readonly #tooLong: () => void;
   /** Nothing is held against the sink from before. */
-  #since = 0;
+  #since = -Infinity;
   #cancelOutage: (() => void) | undefined;
   #cancelStall: (() => void) | undefined;
   /** What the sink had settled when it was found to be stuck. */
@@ -31,7 +31,7 @@ export class OutageWatch {
 
   /** Only what is amiss from now on counts. */
   begin(): void {
-    this.#since = this.#clock.now();
+    this.#since = this.#clock.steady();
   }
 
   /** To be called when something has changed. @param patience milliseconds that the sink may take nothing */
@@ -42,7 +42,7 @@ export class OutageWatch {
       this.#cancelOutage = undefined;
       return;
     }
-    const left = Math.max(since, this.#since) + patience - this.#clock.now();
+    const left = Math.max(since, this.#since) + patience - this.#clock.steady();
     this.#cancelOutage ??= this.#clock.after(Math.max(0, left), () => {
       this.#cancelOutage = undefined;
       if (this.#worker.failingSince === since) this.#tooLong();

@@ -70,6 +70,8 @@ export class Parking {
   #isRecalled: boolean;
   #generation = 0;
   #parkedAt = 0;
+  /** The same by the steady clock; undefined when nothing was parked. */
+  #parkedSince: number | undefined;
   /** What the worker does not have: it is on its way to the outbox. */
   readonly #held = { events: 0, bytes: 0 };
   /** What is in the outbox. */
@@ -293,6 +295,7 @@ export class Parking {
     this.#lastRead = 0;
     this.#isParked = true;
     this.#parkedAt = 0;
+    this.#parkedSince = undefined;
     for (const event of this.#worker.takeWaiting()) {
       if (event.origin !== undefined && event.origin !== this.#origin) this.#worker.enqueue(event);
       else if (event.origin === undefined && event.parking?.state !== "parked") this.#hold(event, 1);
@@ -393,6 +396,7 @@ export class Parking {
   #park(message = "Sink takes no events: they are parked, and the replication slot moves on"): void {
     this.#isParked = true;
     this.#parkedAt = this.#surroundings.clock.now();
+    this.#parkedSince = this.#surroundings.clock.steady();
     const { name } = this.#settings;
     const { lastError: error } = this.#worker.state;
     this.#surroundings.log.warn(message, {
@@ -421,8 +425,8 @@ export class Parking {
       this.#worker.enqueue(event);
     }
     const { clock, log } = this.#surroundings;
-    if (this.#parkedAt > 0) {
-      const seconds = Math.round((clock.now() - this.#parkedAt) / 100) / 10;
+    if (this.#parkedSince !== undefined) {
+      const seconds = Math.round((clock.steady() - this.#parkedSince) / 100) / 10;
       log.info("Sink has nothing parked any more", { sink: this.#settings.name, parkedSeconds: seconds });
     }
     this.#surroundings.changed();

@@ -15,6 +15,7 @@ export class SinkHealth {
   readonly #log: Log;
   #condition: SinkCondition = "connecting";
   #since: number;
+  #began: number;
   #lastError: string | undefined;
   #faultTold = false;
 
@@ -23,6 +24,7 @@ export class SinkHealth {
     this.#clock = clock;
     this.#log = log;
     this.#since = clock.now();
+    this.#began = clock.steady();
   }
 
   get condition(): SinkCondition {
@@ -34,6 +36,11 @@ export class SinkHealth {
     return this.#since;
   }
 
+  /** The same by the steady clock. */
+  get began(): number {
+    return this.#began;
+  }
+
   /** Why it is not connected. */
   get lastError(): string | undefined {
     return this.#lastError;
@@ -41,7 +48,7 @@ export class SinkHealth {
 
   connected(): void {
     if (this.#condition === "retrying") {
-      const seconds = Math.round((this.#clock.now() - this.#since) / 100) / 10;
+      const seconds = Math.round((this.#clock.steady() - this.#began) / 100) / 10;
       this.#log.info("Sink is back", { sink: this.#sink, outageSeconds: seconds });
     }
     this.#lastError = undefined;
@@ -86,5 +93,6 @@ export class SinkHealth {
     if (this.#condition === condition) return;
     this.#condition = condition;
     this.#since = this.#clock.now();
+    this.#began = this.#clock.steady();
   }
 }

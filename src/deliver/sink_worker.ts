@@ -149,10 +149,10 @@ export class SinkWorker {
     return this.#outage !== undefined && this.#flights.size === 0 && !this.#connecting;
   }
 
-  /** Since when it takes nothing, in milliseconds since 1970; undefined while all is well. */
+  /** Since when it takes nothing, by the steady clock; undefined while all is well. */
   get failingSince(): number | undefined {
-    const { condition, since } = this.#stall() ?? this.#health;
-    return condition === "connected" ? undefined : since;
+    const { condition, began } = this.#stall() ?? this.#health;
+    return condition === "connected" ? undefined : began;
   }
 
   /** How many events the sink took or rejected, ever. */
@@ -174,13 +174,13 @@ export class SinkWorker {
   }
 
   /** What is amiss with a sink that is connected, and has not answered for long. */
-  #stall(): Pick<SinkHealth, "condition" | "since" | "lastError"> | undefined {
+  #stall(): Pick<SinkHealth, "condition" | "since" | "began" | "lastError"> | undefined {
     const [oldest] = this.#flights;
     if (oldest === undefined || this.#health.condition !== "connected") return undefined;
-    const silence = this.#surroundings.clock.now() - oldest.sentAt;
+    const silence = this.#surroundings.clock.steady() - oldest.began;
     if (silence < PATIENCE) return undefined;
     const lastError = `Cannot tell what was delivered: no answer for ${Math.round(silence / 1000)} s`;
-    return { condition: "stalled", since: oldest.sentAt, lastError };
+    return { condition: "stalled", since: oldest.sentAt, began: oldest.began, lastError };
   }
 
   start(): void {
@@ -399,6 +399,7 @@ export class SinkWorker {
     const flight = {
       batch,
       sentAt: this.#surroundings.clock.now(),
+      began: this.#surroundings.clock.steady(),
       settledBefore: this.#settledEver,
       throwsBefore: this.#throws,
     };

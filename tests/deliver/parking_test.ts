@@ -8,6 +8,7 @@ import { fatal, hang, Hold, retryable, ScriptedSink, take, throwing } from "../s
 import { TryingOutbox } from "../support/trying_outbox.ts";
 
 const NEVER = new AbortController().signal;
+const DAY = 24 * 60 * 60 * 1_000;
 const PARKING: ParkingSettings = {
   parkAfter: 30_000,
   maxParkedBytes: 1_000_000,
@@ -54,6 +55,29 @@ Deno.test("a sink that takes nothing for parkAfter has its events parked; the sl
     "Sink is back",
     "Sink has nothing parked any more",
   ]);
+});
+
+Deno.test("a sink's events are parked after parkAfter, whatever the wall clock is set to meanwhile", async () => {
+  for (const jump of [DAY, -DAY]) {
+    const down = new ScriptedSink();
+    await using outbox = new TryingOutbox();
+    await using delivery = await parking([down], outbox);
+    delivery.clock.jump(jump);
+    down.otherwise = throwing(retryable());
+    await delivery.send("a");
+    await delivery.clock.advance(29_999);
+    assert.deepEqual(await outbox.ids(), []);
+    await delivery.clock.advance(1);
+    assert.deepEqual(await outbox.ids(), ["a-1"]);
+    delivery.clock.jump(jump);
+    await delivery.send("b");
+    down.otherwise = take;
+    await delivery.clock.advance(30_000);
+    assert.deepEqual(down.takenIds, ["a-1", "b-2"]);
+    const back = delivery.log.records.find(({ message }) => message === "Sink has nothing parked any more");
+    const seconds = Number(back?.fields["parkedSeconds"]);
+    assert(seconds >= 0 && seconds <= 30, `${seconds} s`);
+  }
 });
 
 Deno.test("what is in the outbox at the start comes first, and what the stream tells meanwhile after it", async () => {

@@ -185,6 +185,22 @@ Deno.test("counts what is delivered by type, what is queued, and how long it too
   assert.equal(seconds.find((value) => value.metricName?.endsWith("_sum"))?.value, 4);
 });
 
+Deno.test("a sink is not taken for stalled because somebody sets the clock", async () => {
+  const sink = new ScriptedSink();
+  const hold = new Hold();
+  sink.deliveries.push(hold.delivery());
+  await using delivery = new Delivery([sink]);
+  await delivery.start();
+  await delivery.send("a");
+  delivery.clock.jump(86_400_000);
+  assert.equal(delivery.dispatcher.states()[0]?.state, "connected");
+  delivery.clock.jump(-2 * 86_400_000);
+  await delivery.clock.advance(61_000);
+  assert.equal(delivery.dispatcher.states()[0]?.state, "stalled");
+  hold.release();
+  await turn();
+});
+
 Deno.test("a sink that leaves a delivery unanswered for a minute is not taken for connected", async () => {
   const sink = new ScriptedSink({ concurrency: 2 });
   const hold = new Hold();

@@ -7,6 +7,7 @@ import { deliver, failureOf, summary } from "../support/sink_conformance.ts";
 import { type Reply, WebhookReceiver } from "../support/webhook_receiver.ts";
 
 const NEVER = new AbortController().signal;
+const DAY = 24 * 60 * 60 * 1_000;
 
 /** A sink whose time is a test's, and a far end that answers OPTIONS so. */
 function far(other: Record<string, unknown>, answer: Reply) {
@@ -175,6 +176,20 @@ Deno.test("webhook sends no event at all until the time that a 429 names", async
   assert.equal(end.receiver.posts.length, 1);
   await end.clock.advance(2000);
   assert.deepEqual(await deliver(end.sink, [cloudEvent(2)]), []);
+});
+
+Deno.test("webhook waits as long as a 429 asks, whatever the wall clock is set to meanwhile", async () => {
+  for (const jump of [DAY, -DAY]) {
+    await using end = far({}, 204);
+    await end.sink.connect(NEVER);
+    end.receiver.script({ status: 429, headers: { "retry-after": "7" } });
+    await deliver(end.sink, [cloudEvent(1)]);
+    end.clock.jump(jump);
+    const [failure] = await deliver(end.sink, [cloudEvent(1)]);
+    assert.equal(failure?.error.retryAfterMs, 7_000);
+    await end.clock.advance(7_000);
+    assert.deepEqual(await deliver(end.sink, [cloudEvent(1)]), []);
+  }
 });
 
 Deno.test("webhook wants no answer kept when its token is in the URL", async () => {

@@ -4,6 +4,7 @@ import { RequestRate } from "../../sinks/webhook/request_rate.ts";
 import { FakeClock, turn } from "../support/fake_clock.ts";
 
 const NEVER = new AbortController().signal;
+const DAY = 24 * 60 * 60 * 1_000;
 
 /** A rate, and when the requests began that it let begin. */
 function rateOf(perMinute: number) {
@@ -70,6 +71,20 @@ Deno.test("RequestRate remembers the last minute when its limit changes", async 
   for (let number = 0; number < 100; number++) request();
   await turn();
   assert.equal(began.length, 106);
+});
+
+Deno.test("RequestRate measures its minute by what passes, not by a clock that somebody sets", async () => {
+  for (const jump of [DAY, -DAY]) {
+    const { clock, began, request } = rateOf(1);
+    request();
+    await turn();
+    clock.jump(jump);
+    request();
+    await clock.advance(59_999);
+    assert.equal(began.length, 1);
+    await clock.advance(1);
+    assert.equal(began.length, 2);
+  }
 });
 
 Deno.test("RequestRate stops waiting when it is told to, and leaves no timer", async () => {

@@ -3,11 +3,12 @@ import type { Clock } from "../../src/sink/clock.ts";
 
 /** Time that passes only when a test says so. */
 export class FakeClock implements Clock {
-  #now: number;
+  #wall: number;
+  #steady = 0;
   #timers: { readonly due: number; readonly callback: () => void }[] = [];
 
   constructor(now = Date.UTC(2026, 0, 1)) {
-    this.#now = now;
+    this.#wall = now;
   }
 
   /** How many timers are set. */
@@ -16,11 +17,20 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#wall + this.#steady;
+  }
+
+  steady(): number {
+    return this.#steady;
+  }
+
+  /** Somebody sets the clock forwards, or back; no time passes by that. */
+  jump(ms: number): void {
+    this.#wall += ms;
   }
 
   after(ms: number, callback: () => void): () => void {
-    const timer = { due: this.#now + ms, callback };
+    const timer = { due: this.#steady + ms, callback };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
@@ -29,12 +39,12 @@ export class FakeClock implements Clock {
 
   /** Lets time pass: each timer that comes due is called at its time, and everything that follows from it has happened. */
   async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
+    const end = this.#steady + ms;
     await turn();
     for (let timer = this.#nextUntil(end); timer !== undefined; timer = this.#nextUntil(end)) {
       await this.#fire(timer);
     }
-    this.#now = end;
+    this.#steady = end;
   }
 
   /** Jumps to the next timer and calls it; false if there is none. */
@@ -54,7 +64,7 @@ export class FakeClock implements Clock {
 
   async #fire(timer: { readonly due: number; readonly callback: () => void }): Promise<void> {
     this.#timers = this.#timers.filter((other) => other !== timer);
-    this.#now = Math.max(this.#now, timer.due);
+    this.#steady = Math.max(this.#steady, timer.due);
     timer.callback();
     await turn();
   }
