@@ -10,7 +10,7 @@ import { type Entry, GraphLedger } from "./graph_ledger.ts";
 import { HistoryReplica } from "./history_replica.ts";
 import { drawSchedule, followSchedule } from "./schedule.ts";
 import { SupervisedRouter } from "./supervised_router.ts";
-import { openWorld, TOPICS, type World } from "./world.ts";
+import { missingParts, openWorld, TOPICS, type World } from "./world.ts";
 
 const LEDGERS = 3;
 /** How long everything may take to arrive once nothing stands in its way. */
@@ -44,7 +44,7 @@ export async function runChaos({ seed, forMs, storeOnDisk, say }: ChaosOptions):
   say(`seed ${seed}, ${forMs / 1000} s of faults, logs in ${folder}`);
   try {
     await using world = await openWorld(folder, storeOnDisk);
-    for (const part of world.missing) say(`SKIPPED: ${part}`);
+    for (const part of await missingParts()) say(`SKIPPED: ${part}`);
     try {
       await endure(world, folder, { seed, forMs, storeOnDisk, say }, onStep);
     } finally {
@@ -70,7 +70,7 @@ async function endure(
     failures.push(error);
     over.abort();
   };
-  await using router = new SupervisedRouter(folder, world.configuration, onFailure);
+  await using router = new SupervisedRouter(folder, world, onFailure);
   await router.start();
   await router.process.untilReadyIs(200, 60_000); // The slot is there: from now on every commit counts.
 

@@ -7,6 +7,7 @@ import type { Direction, TcpProxy } from "../support/tcp_proxy.ts";
 import type { Fault, Lanes } from "./schedule.ts";
 import type { SmallDisk } from "./small_disk.ts";
 import type { SupervisedRouter } from "./supervised_router.ts";
+import type { WallClock } from "./wall_clock.ts";
 import { readMqtt, type World } from "./world.ts";
 
 /** How long a PostgreSQL may take to stop before it is not asked any more. */
@@ -14,7 +15,7 @@ const LONGEST_STOP = 3_000;
 
 /** Everything that can happen to a router in this world. */
 export function faultsOf(world: World, router: SupervisedRouter, random: SeededRandom): Lanes {
-  const { kafka, mosquitto, disk } = world;
+  const { kafka, mosquitto, disk, clock } = world;
   return {
     router: routerFaults(router),
     PostgreSQL: postgresFaults(world.database.server),
@@ -23,6 +24,7 @@ export function faultsOf(world: World, router: SupervisedRouter, random: SeededR
     ...(kafka && { Kafka: kafkaFaults(kafka) }),
     ...(mosquitto && { MQTT: mqttFaults(mosquitto, world, world.proxies["MQTT"] as TcpProxy) }),
     ...(disk && { disk: [fullDisk(disk)] }),
+    ...(clock && { clock: clockFaults(clock) }),
   };
 }
 
@@ -184,4 +186,18 @@ function fullDisk(disk: SmallDisk): Fault {
       return () => disk.empty();
     },
   };
+}
+
+/** It is wrong for a while, as before somebody sets it, or after. */
+function clockFaults(clock: WallClock): Fault[] {
+  const offsets = { "3 minutes": 180, "2 hours": 7_200, "30 days": 2_592_000 };
+  return Object.entries(offsets).flatMap(([name, seconds]) =>
+    [seconds, -seconds].map((offset) => ({
+      name: `clock: ${name} ${offset > 0 ? "forwards" : "back"}`,
+      async inflict() {
+        await clock.set(offset);
+        return () => clock.set(0);
+      },
+    }))
+  );
 }

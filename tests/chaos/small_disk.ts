@@ -6,6 +6,14 @@ export class SmallDisk implements AsyncDisposable {
     this.path = path;
   }
 
+  static async canMount(): Promise<boolean> {
+    const folder = await Deno.makeTempDir({ prefix: "twinrouter-disk-" });
+    const disk = await SmallDisk.mount(`${folder}/disk`);
+    await disk?.[Symbol.asyncDispose]();
+    await Deno.remove(folder, { recursive: true });
+    return disk !== undefined;
+  }
+
   /** Where it can be had: by root on Linux who may mount. */
   static async mount(path: string): Promise<SmallDisk | undefined> {
     if (Deno.build.os !== "linux" || Deno.uid() !== 0) return undefined;

@@ -1,4 +1,5 @@
 import { RouterProcess } from "../support/router_process.ts";
+import type { World } from "./world.ts";
 
 /** How long SIGTERM may take, `shutdownTimeout` and a slow machine included. */
 const LONGEST_STOP = 60_000;
@@ -9,18 +10,18 @@ const UNHEARD = 128 + 15;
 /** A router that is started anew whenever it was ended. That it ends by itself is a failure. */
 export class SupervisedRouter implements AsyncDisposable {
   readonly #folder: string;
-  readonly #configuration: Readonly<Record<string, unknown>>;
+  readonly #world: Pick<World, "configuration" | "clock">;
   readonly #onFailure: (error: Error) => void;
   #process: RouterProcess | undefined;
   #logged: Promise<void> = Promise.resolve();
 
   constructor(
     folder: string,
-    configuration: Readonly<Record<string, unknown>>,
+    world: Pick<World, "configuration" | "clock">,
     onFailure: (error: Error) => void,
   ) {
     this.#folder = folder;
-    this.#configuration = configuration;
+    this.#world = world;
     this.#onFailure = onFailure;
   }
 
@@ -30,9 +31,11 @@ export class SupervisedRouter implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const process = await RouterProcess.start(this.#folder, this.#configuration);
+    const { configuration, clock } = this.#world;
+    const process = await RouterProcess.start(this.#folder, configuration, clock?.environment);
     this.#process = process;
     this.#logged = process.output.then(async (output) => {
+      await clock?.clearAfter(process.pid);
       const text = `--- ${process.pid}\n${output}`;
       await Deno.writeTextFile(`${this.#folder}/router.log`, text, { append: true });
       if (this.#process === process) this.#onFailure(new Error(`The router ended by itself:\n${output}`));

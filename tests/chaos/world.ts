@@ -1,3 +1,4 @@
+import { hasFaketime } from "../support/faketime.ts";
 import { hasKafka } from "../support/kafka_binaries.ts";
 import { KAFKA_USER } from "../support/kafka_properties.ts";
 import { KafkaServer } from "../support/kafka_server.ts";
@@ -9,6 +10,7 @@ import { TcpProxy } from "../support/tcp_proxy.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
 import { type ReceivedRequest, type Reply, WebhookReceiver } from "../support/webhook_receiver.ts";
 import { SmallDisk } from "./small_disk.ts";
+import { WallClock } from "./wall_clock.ts";
 
 /** Topics of the two ways of delivery. */
 export const TOPICS = { atLeastOnce: "twins", exactlyOnce: "twins-once" } as const;
@@ -26,18 +28,27 @@ export interface World extends AsyncDisposable {
   /** Who reads what the broker gets, one after the other; the last does it now. */
   readonly mqttReaders: MqttReader[];
   readonly disk: SmallDisk | undefined;
+  /** The router's. */
+  readonly clock: WallClock | undefined;
   /** By the name of what is behind each. */
   readonly proxies: Readonly<Record<string, TcpProxy>>;
-  /** What is missing, for want of what. */
-  readonly missing: readonly string[];
   /** Under `events.config`. */
   readonly configuration: Readonly<Record<string, unknown>>;
+}
+
+/** What this machine cannot have, for want of what. */
+export async function missingParts(): Promise<string[]> {
+  const missing: string[] = [];
+  if (!hasKafka()) missing.push("Kafka, for want of Java 17");
+  if (!hasMosquitto()) missing.push("MQTT, for want of Mosquitto");
+  if (!hasFaketime()) missing.push("clocks that are set, for want of libfaketime");
+  if (!await SmallDisk.canMount()) missing.push("a full disk, for want of the right to mount one");
+  return missing;
 }
 
 /** @param storeOnDisk whether the router's store is a file on a disk that can be full, if there can be one */
 export async function openWorld(folder: string, storeOnDisk: boolean): Promise<World> {
   await using stack = new AsyncDisposableStack();
-  const missing: string[] = [];
   const proxies: Record<string, TcpProxy> = {};
   const proxy = (name: string, target: number, port?: number) =>
     proxies[name] = stack.use(TcpProxy.listen(target, port));
@@ -77,7 +88,7 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
       { ...common, name: "Stream", topic: TOPICS.atLeastOnce },
       { ...common, name: "Exact", topic: TOPICS.exactlyOnce, delivery: "exactly-once" },
     ];
-  } else missing.push("Kafka, for want of Java 17");
+  }
 
   let mosquitto: MosquittoServer | undefined;
   const mqttReaders: MqttReader[] = [];
@@ -92,11 +103,11 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
     const broker = proxy("MQTT", mosquitto.port);
     const address = { broker: "127.0.0.1", port: broker.port, topic: "twins", keepAlive: "2s" };
     eventSinks["mqtt"] = [{ ...address, name: "Broker", protocolVersion: "5.0.0", qos: 1 }];
-  } else missing.push("MQTT, for want of Mosquitto");
+  }
 
+  const clock = hasFaketime() ? await WallClock.make(`${folder}/clock`) : undefined;
   const disk = storeOnDisk ? await SmallDisk.mount(`${folder}/disk`) : undefined;
   if (disk) stack.use(disk);
-  else if (storeOnDisk) missing.push("a full disk, for want of the right to mount one");
 
   const configuration = {
     source: {
@@ -124,8 +135,8 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
     mosquitto,
     mqttReaders,
     disk,
+    clock,
     proxies,
-    missing,
     configuration,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -29,17 +29,19 @@ export class RouterProcess implements AsyncDisposable {
 
   /**
    * Starts `main.ts run` with the keys under `events.config` as given; `http` is added. `folder` is where the
-   * configuration is written and what its relative paths start from.
+   * configuration is written and what its relative paths start from; `environment` is added to this process's.
    */
   static async start(
     folder: string,
     configuration: Readonly<Record<string, unknown>>,
+    environment: Readonly<Record<string, string>> = {},
   ): Promise<RouterProcess> {
     const port = freePort();
     const file = join(folder, "events.yaml");
     await Deno.writeTextFile(file, documentOf(configuration, port));
     const child = new Deno.Command(Deno.execPath(), {
       args: startArguments("run", "--config", file),
+      env: { ...environment },
       stdin: "null",
       stdout: "null",
       stderr: "piped",
