@@ -51,7 +51,7 @@ function bench(name: string, sinks: number, keys: number, concurrency: number): 
     }));
     const done = Promise.withResolvers<void>();
     await using dispatcher = new Dispatcher(settings, {
-      deadLetters: { write: () => Promise.resolve() },
+      deadLetters: { write: () => Promise.resolve(undefined) },
       metrics: new Metrics(),
       onConfirmable: (lsn) => lsn === BigInt(EVENTS) && done.resolve(),
     });

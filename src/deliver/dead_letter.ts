@@ -1,4 +1,5 @@
 import type { CloudEvent } from "../event/cloud_event.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import type { SinkErrorKind } from "../sink/sink_error.ts";
 
 /** An event that a sink will never take, and why. */
@@ -23,7 +24,8 @@ export interface DeadLetter {
 export interface DeadLetterStore {
   /**
    * Resolves once all the letters are durable; throws if that is not sure. Never called again before it is done.
-   * After a throw the same letters are written again, so that one may be there twice.
+   * After a throw the same letters are written again, so that one may be there twice. What it resolves to is where the
+   * source's WAL has them, as with the outbox.
    */
-  write(letters: readonly DeadLetter[]): Promise<void>;
+  write(letters: readonly DeadLetter[]): Promise<Lsn | undefined>;
 }

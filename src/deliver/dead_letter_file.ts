@@ -17,7 +17,7 @@ export class DeadLetterFile implements DeadLetterStore {
     this.#path = path;
   }
 
-  async write(letters: readonly DeadLetter[]): Promise<void> {
+  async write(letters: readonly DeadLetter[]): Promise<undefined> {
     try {
       const lines = new TextEncoder().encode(letters.map(line).join(""));
       using file = await Deno.open(this.#path, { read: true, write: true, create: true, mode: 0o600 });

@@ -1,4 +1,5 @@
 import type { Log } from "../observe/log.ts";
+import type { Lsn } from "../postgres/lsn.ts";
 import type { DeadLetter, DeadLetterStore } from "./dead_letter.ts";
 import { backoff, type RetrySettings } from "./retry_policy.ts";
 import { messageOf } from "../observe/message_of.ts";
@@ -36,6 +37,7 @@ export class DeadLetterQueue {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #log: Log;
+  readonly #stored: (lsn: Lsn | undefined) => void;
   readonly #changed: () => void;
   #entries: Entry[] = [];
   #writing: Promise<void> | undefined;
@@ -47,15 +49,25 @@ export class DeadLetterQueue {
   #toldAt = -Infinity;
   #untold = 0;
 
-  /** @param changed called after each try to write */
+  /**
+   * @param surroundings of them `stored` is told where the source's WAL has what is written, before anybody hears of it,
+   * and `changed` is called after each try
+   */
   constructor(
     store: DeadLetterStore,
-    surroundings: { clock: Clock; random: () => number; log: Log; changed: () => void },
+    surroundings: {
+      readonly clock: Clock;
+      readonly random: () => number;
+      readonly log: Log;
+      readonly stored: (lsn: Lsn | undefined) => void;
+      readonly changed: () => void;
+    },
   ) {
     this.#store = store;
     this.#clock = surroundings.clock;
     this.#random = surroundings.random;
     this.#log = surroundings.log;
+    this.#stored = surroundings.stored;
     this.#changed = surroundings.changed;
     this.#since = surroundings.clock.now();
   }
@@ -102,7 +114,7 @@ export class DeadLetterQueue {
   async #writeSome(): Promise<void> {
     const entries = this.#entries.slice(0, MOST_AT_ONCE);
     try {
-      await this.#store.write(entries.map((entry) => entry.letter));
+      this.#stored(await this.#store.write(entries.map((entry) => entry.letter)));
     } catch (error) {
       this.#failures++;
       this.#lastError = messageOf(error);

@@ -20,6 +20,7 @@ import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { DeadLetterShelf } from "./store/dead_letter_shelf.ts";
 import type { Checkpoints } from "./store/checkpoints.ts";
 import type { Outbox } from "./store/outbox.ts";
+import { WalGate } from "./wal_gate.ts";
 
 /** What a dispatcher works with. */
 export interface DispatcherOptions {
@@ -67,12 +68,13 @@ const GRACE = 2000;
 export class Dispatcher implements AsyncDisposable {
   readonly #roster: SinkRoster;
   readonly #checkpoint = new Checkpoint();
+  readonly #gate = new WalGate();
   readonly #deadLetters: DeadLetterQueue;
   readonly #dropped: DroppedEvents;
   readonly #replays: Replays | undefined;
   readonly #sinkCheckpoints: SinkCheckpoints | undefined;
   /** As long as the stream tells it again. */
-  #settledEarlier: SettledEarlier | undefined;
+  #settledEarlier: SettledEarlier["bySink"] | undefined;
   readonly #clock: Clock;
   readonly #onConfirmable: ((lsn: Lsn) => void) | undefined;
   #announced: Lsn | undefined;
@@ -87,9 +89,10 @@ export class Dispatcher implements AsyncDisposable {
   constructor(sinks: readonly SinkSettings[], options: DispatcherOptions) {
     const { metrics, random = Math.random, clock = systemClock, log = logOf("deliver") } = options;
     const changed = () => this.#changed();
+    const stored = (lsn: Lsn | undefined) => this.#gate.stored(lsn);
     this.#clock = clock;
     this.#onConfirmable = options.onConfirmable;
-    this.#deadLetters = new DeadLetterQueue(options.deadLetters, { clock, random, log, changed });
+    this.#deadLetters = new DeadLetterQueue(options.deadLetters, { clock, random, log, stored, changed });
     this.#dropped = new DroppedEvents(metrics, log);
     this.#roster = new SinkRoster(sinks, {
       metrics,
@@ -100,6 +103,7 @@ export class Dispatcher implements AsyncDisposable {
       signal: this.#abort.signal,
       outbox: options.outbox,
       gapType: options.gapType ?? (() => OWN_DIALECT.types.Gap),
+      stored,
       settled: (event) => this.#checkpoint.settle(event),
       dropped: (sink, events) => this.#dropped.addLeft(sink, events),
       changed,
@@ -152,17 +156,17 @@ export class Dispatcher implements AsyncDisposable {
     const unsettled = this.#checkpoint.add(event, targets.length);
     for (const { sink, route } of targets) {
       const parking = this.#roster.at(sink);
-      if (this.#settledEarlier?.bySink.size && this.#hasSettled(parking.sink, event)) {
-        parking.settledEarlier(unsettled, this.#settledEarlier.lsn);
+      if (this.#settledEarlier?.size && this.#hasSettled(parking.sink, event)) {
+        this.#checkpoint.settle(unsettled);
       } else parking.enqueue(new QueuedEvent(unsettled, route));
     }
   }
 
   /** To be asked of each event once. */
   #hasSettled(sink: string, { event }: RouterEvent): boolean {
-    const settled = this.#settledEarlier?.bySink.get(sink);
+    const settled = this.#settledEarlier?.get(sink);
     const isSettled = settled?.has(event) ?? false;
-    if (settled?.isOver) this.#settledEarlier?.bySink.delete(sink);
+    if (settled?.isOver) this.#settledEarlier?.delete(sink);
     return isSettled;
   }
 
@@ -198,7 +202,7 @@ export class Dispatcher implements AsyncDisposable {
   /** All events queued before may be confirmed as `lsn` once every sink has settled them. */
   settle(lsn: Lsn): void {
     this.#checkpoint.mark(lsn);
-    for (const parking of this.#roster.parkings) parking.passed(lsn);
+    this.#gate.passed(lsn);
     this.#announce();
   }
 
@@ -218,8 +222,9 @@ export class Dispatcher implements AsyncDisposable {
     const { sameTimelineAsBefore, wasElsewhere, confirmed } = beginning;
     if (!sameTimelineAsBefore) {
       this.#checkpoint.forgetMarks();
+      this.#gate.reset();
       this.#announced = undefined;
-      this.#settledEarlier?.bySink.clear();
+      this.#settledEarlier?.clear();
       for (const parking of this.#roster.parkings) parking.forgetPositions();
     }
     this.#settledElsewhere = confirmed;
@@ -229,13 +234,17 @@ export class Dispatcher implements AsyncDisposable {
         parking.recall({ hasSameHistory: sameTimelineAsBefore, wasElsewhere })
       ),
     );
-    this.#settledEarlier ??= await this.#sinkCheckpoints?.load();
+    if (this.#sinkCheckpoints && !this.#settledEarlier) {
+      const { bySink, lsn } = await this.#sinkCheckpoints.load();
+      this.#gate.stored(lsn);
+      this.#settledEarlier = bySink;
+    }
     this.reconsider();
   }
 
-  /** The newest settled mark; only ever grows, until marks are forgotten. */
+  /** The newest settled mark that no failover can take back; only ever grows, until marks are forgotten. */
   get confirmable(): Lsn | undefined {
-    return this.#checkpoint.confirmable;
+    return this.#gate.confirmable;
   }
 
   /** When the oldest event that is not settled was committed, in milliseconds since 1970; undefined with none. */
@@ -317,7 +326,8 @@ export class Dispatcher implements AsyncDisposable {
   }
 
   #announce(): void {
-    const confirmable = this.#checkpoint.confirmable;
+    this.#gate.settled(this.#checkpoint.confirmable);
+    const { confirmable } = this.#gate;
     if (confirmable === undefined || confirmable === this.#announced) return;
     this.#announced = confirmable;
     this.#onConfirmable?.(confirmable);

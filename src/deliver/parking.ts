@@ -15,7 +15,6 @@ import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
 import type { Outbox, ParkedEvent } from "./store/outbox.ts";
 import type { StreamPosition } from "./stream_position.ts";
-import { WalGate } from "./wal_gate.ts";
 
 /** What is written, and what is read, at once. */
 const BATCH = { maxEvents: 1_000, maxBytes: 4 * 1024 * 1024 };
@@ -39,6 +38,8 @@ export interface ParkingSurroundings {
   readonly isSettledElsewhere: (event: QueuedEvent) => boolean;
   /** So many events will never reach the sink, which is no longer wanted; they are settled. */
   readonly dropped: (sink: string, events: number) => void;
+  /** Events that are settled from now on rely on what the source's WAL has before this. */
+  readonly stored: (lsn: Lsn | undefined) => void;
   /** This sink has settled the event, or it is parked. */
   readonly settled: (event: UnsettledEvent) => void;
   /** There may be room again, or nothing left to do. */
@@ -59,7 +60,6 @@ export class Parking {
   readonly #worker: SinkWorker;
   readonly #surroundings: ParkingSurroundings;
   readonly #outstanding = new OutstandingEvents();
-  readonly #gate: WalGate;
   readonly #watch: OutageWatch;
   readonly #forgotten: ForgottenEvents;
   /** Of what is read from the outbox. */
@@ -107,7 +107,6 @@ export class Parking {
     this.#surroundings = surroundings;
     this.#isRecalled = surroundings.outbox === undefined;
     this.#isParked = !this.#isRecalled;
-    this.#gate = new WalGate(surroundings.settled);
     this.#watch = new OutageWatch(worker, surroundings.clock, () => {
       if (this.#mayPark) this.#park();
       this.step();
@@ -203,11 +202,6 @@ export class Parking {
     return this.#settings.sink.batch?.inOrder ?? false;
   }
 
-  /** The stream tells an event again that was settled before: it still has to come past this position. */
-  settledEarlier(unsettled: UnsettledEvent, lsn: Lsn | undefined): void {
-    this.#gate.add([unsettled], lsn);
-  }
-
   /** What is pushed from now on is told otherwise than before. */
   forgetPositions(): void {
     this.#outstanding.forgetPositions();
@@ -243,11 +237,6 @@ export class Parking {
     this.#settle(unsettled);
   }
 
-  /** The stream has come past everything before this position. */
-  passed(lsn: Lsn): void {
-    this.#gate.passed(lsn);
-  }
-
   /**
    * Finds out what is in the outbox: before the first event; when somebody else may have been there; and when the
    * database has another history than before, and may have lost what was parked last. Until then nothing is sent.
@@ -256,7 +245,6 @@ export class Parking {
     const { outbox } = this.#surroundings;
     if (!outbox || this.#isClosed) return;
     this.#watch.begin();
-    if (!hasSameHistory) this.#gate.reset();
     if (this.#isRecalled && hasSameHistory && !wasElsewhere) return;
     this.#isPaused = true;
     await Promise.all([this.#writing, this.#reading]);
@@ -547,7 +535,7 @@ export class Parking {
   }
 
   #written(batch: readonly QueuedEvent[], parkedAt: number, lsn: Lsn | undefined): void {
-    const gated: UnsettledEvent[] = [];
+    this.#surroundings.stored(lsn);
     for (const event of batch) {
       const { parking, unsettled } = event;
       if (!parking) continue;
@@ -565,9 +553,8 @@ export class Parking {
         this.#window.set(parking.number, parkedAt);
       }
       if (parking.isSettled) this.#leave(event);
-      if (unsettled.isAwaited) gated.push(unsettled);
+      this.#settle(unsettled);
     }
-    this.#gate.add(gated, lsn);
     this.#worked();
   }
 

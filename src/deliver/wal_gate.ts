@@ -1,55 +1,60 @@
 import type { Lsn } from "../postgres/lsn.ts";
-import type { UnsettledEvent } from "./checkpoint.ts";
 
-/** A batch, or several, and where the WAL has the newest. */
+/** A position that is settled, and where the stream has to have come for it to be confirmed. */
 interface Hold {
-  lsn: Lsn;
-  /** As long as it is not settled, no position behind it is confirmed. */
-  readonly first: UnsettledEvent;
+  position: Lsn;
+  needs: Lsn;
 }
 
 /**
- * Settles events that are parked in the source's own database, not before the stream has come past their rows. What the
- * slot's standbys do not have is not sent, so no failover can keep the slot's position and lose the rows.
+ * Lets positions be confirmed that rely on what is stored in the source's own database (parked events, dead letters),
+ * not before the stream has come past that. What the slot's standbys do not have is not sent, so no failover can keep the
+ * slot's position and lose the rows.
  *
- * Of each batch only the first event stays unsettled, which holds up the positions of all; of batches that follow a
- * second one, not even that. So nothing grows, however long the stream is in the midst of one transaction.
+ * Two positions wait at most: those that are settled while the first waits make way for the newest, which needs what is
+ * stored by then. So nothing grows, however long the stream is in the midst of one transaction, and nothing starves.
  */
 export class WalGate {
-  readonly #settle: (event: UnsettledEvent) => void;
   readonly #holds: Hold[] = [];
+  #stored: Lsn = -1n;
   #passed: Lsn = -1n;
+  #settled: Lsn | undefined;
+  #confirmable: Lsn | undefined;
 
-  constructor(settle: (event: UnsettledEvent) => void) {
-    this.#settle = settle;
+  /** The newest position that may be confirmed. */
+  get confirmable(): Lsn | undefined {
+    return this.#confirmable;
   }
 
-  /** @param batch in commit order, after all that came before; `lsn` is undefined where no WAL has them */
-  add(batch: readonly UnsettledEvent[], lsn: Lsn | undefined): void {
-    const [first, ...rest] = batch;
-    if (first === undefined) return;
-    for (const event of rest) this.#settle(event);
-    const newest = this.#holds[1];
-    if (lsn === undefined || lsn <= this.#passed) this.#settle(first);
-    else if (newest === undefined) this.#holds.push({ lsn, first });
-    else {
-      newest.lsn = lsn;
-      this.#settle(first);
-    }
+  /** Positions that are settled from now on rely on what the WAL has before this; on nothing where it is undefined. */
+  stored(lsn: Lsn | undefined): void {
+    if (lsn !== undefined && lsn > this.#stored) this.#stored = lsn;
+  }
+
+  /** Everything before this position is settled. To be called often: only what is new counts. */
+  settled(position: Lsn | undefined): void {
+    if (position === undefined || position === this.#settled) return;
+    this.#settled = position;
+    const newest = this.#holds.at(-1);
+    if (this.#stored <= this.#passed) this.#confirmable = position;
+    else if (newest === undefined || (this.#holds.length < 2 && newest.needs < this.#stored)) {
+      this.#holds.push({ position, needs: this.#stored });
+    } else Object.assign(newest, { position, needs: this.#stored });
   }
 
   /** The stream has come past everything before this. */
   passed(lsn: Lsn): void {
     if (lsn > this.#passed) this.#passed = lsn;
-    for (let hold = this.#holds[0]; hold && hold.lsn <= this.#passed; hold = this.#holds[0]) {
+    for (let hold = this.#holds[0]; hold && hold.needs <= this.#passed; hold = this.#holds[0]) {
       this.#holds.shift();
-      this.#settle(hold.first);
+      this.#confirmable = hold.position;
     }
   }
 
-  /** LSNs mean other WAL from now on, and nothing that was added may be confirmed by them. */
+  /** LSNs mean other WAL from now on: nothing that was settled may be confirmed by them. */
   reset(): void {
-    this.#passed = -1n;
-    for (const { first } of this.#holds.splice(0)) this.#settle(first);
+    this.#holds.length = 0;
+    this.#stored = this.#passed = -1n;
+    this.#settled = this.#confirmable = undefined;
   }
 }

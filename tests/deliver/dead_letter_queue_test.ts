@@ -78,7 +78,13 @@ function setUp() {
   const store = new DeadLetterRecords();
   const clock = new FakeClock();
   const log = new LogRecords();
-  const queue = new DeadLetterQueue(store, { clock, log, random: () => 0.99, changed: () => {} });
+  const queue = new DeadLetterQueue(store, {
+    clock,
+    log,
+    random: () => 0.99,
+    stored: () => {},
+    changed: () => {},
+  });
   const ns: number[] = [];
   const written = Object.assign((n: number) => () => void ns.push(n), { ns });
   return { store, clock, log, queue, written };

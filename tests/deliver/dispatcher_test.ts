@@ -76,6 +76,41 @@ Deno.test("a dead letter settles its event once it is durable", async () => {
   assert.equal(delivery.dispatcher.confirmable, 10n);
 });
 
+Deno.test("the slot moves past a dead letter only once the stream has come past its row", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = failing({ "a-1": rejected(), "c-3": rejected() });
+  await using delivery = new Delivery([{ sink, queue: { maxEvents: 3, maxBytes: 1e6 } }]);
+  const { dispatcher, deadLetters } = delivery;
+  deadLetters.lsn = 100n;
+  await delivery.start();
+  await delivery.send("a", "b");
+  dispatcher.settle(10n);
+  dispatcher.settle(99n);
+  assert.equal(dispatcher.confirmable, undefined);
+  deadLetters.lsn = 200n;
+  await delivery.send("c", "d", "e"); // in the midst of a large transaction there is room for them
+  assert.equal(dispatcher.room(AbortSignal.timeout(1_000)), undefined);
+  dispatcher.settle(150n);
+  assert.equal(dispatcher.confirmable, 99n);
+  dispatcher.settle(200n);
+  assert.deepEqual(delivery.confirmed, [99n, 200n]);
+  assert.deepEqual(deadLetters.ids, ["a-1", "c-3"]);
+});
+
+Deno.test("in another history nobody waits for the rows of the one before", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = failing({ "a-1": rejected() });
+  await using delivery = new Delivery([sink]);
+  const { dispatcher, deadLetters } = delivery;
+  deadLetters.lsn = 1_000n;
+  await delivery.start();
+  await delivery.send("a");
+  dispatcher.settle(10n);
+  await dispatcher.resume({ ...BEGINNING, sameTimelineAsBefore: false });
+  dispatcher.settle(5n);
+  assert.deepEqual(delivery.confirmed, [5n]);
+});
+
 Deno.test("a dead letter names the route by which its sink got the event", async () => {
   const [first, second] = [new ScriptedSink(), new ScriptedSink()];
   first.otherwise = second.otherwise = failing({ "a-1": rejected() });

@@ -3,6 +3,7 @@ import { type Beginning, Dispatcher, type DispatcherOptions } from "../../src/de
 import type { SinkSettings } from "../../src/deliver/sink_settings.ts";
 import type { Log, LogFields } from "../../src/observe/log.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
+import type { Lsn } from "../../src/postgres/lsn.ts";
 import { FakeClock, turn } from "./fake_clock.ts";
 import { routerEvent } from "./router_events.ts";
 import { ScriptedSink } from "./scripted_sink.ts";
@@ -111,11 +112,14 @@ export class DeadLetterRecords implements DeadLetterStore {
   broken: Error | undefined;
   /** Each write waits for this. */
   gate: Promise<void> = Promise.resolve();
+  /** Where the next letters are in the WAL. */
+  lsn: Lsn | undefined;
 
-  async write(letters: readonly DeadLetter[]): Promise<void> {
+  async write(letters: readonly DeadLetter[]): Promise<Lsn | undefined> {
     await this.gate;
     if (this.broken) throw this.broken;
     this.letters.push(...letters);
+    return this.lsn;
   }
 
   get ids(): string[] {

@@ -1,8 +1,10 @@
 import type { Sql } from "../../postgres/connection/sql.ts";
 import { sqlState } from "../../postgres/connection/sql_state.ts";
+import type { Lsn } from "../../postgres/lsn.ts";
 import { structuredJson } from "../../sink/encode.ts";
 import type { DeadLetter } from "../dead_letter.ts";
 import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
+import { durably } from "./durably.ts";
 import type { PostgresAccess } from "./postgres_store.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -15,9 +17,9 @@ export class PostgresDeadLetters implements DeadLetterShelf {
     this.#access = access;
   }
 
-  async write(letters: readonly DeadLetter[]): Promise<void> {
+  async write(letters: readonly DeadLetter[]): Promise<Lsn> {
     const { slot } = this.#access;
-    await this.#access.write(async (sql) => {
+    return await this.#access.record(async (sql) => {
       try {
         await insert(sql, slot, letters.map((letter) => rowOf(letter, payloadOf)));
       } catch (error) {
@@ -93,6 +95,7 @@ async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<voi
       SELECT * FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS letter (
         replay_of int, event_id text, sink text, route text, type text, payload text, reason text, kind text,
         attempts int, first_time float8, last_time float8, graph text, event text)
+      WHERE ${durably(sql)}
     ), again AS (
       UPDATE digitaltwins_eventing.dead_letter_queue q
       SET status = 'pending', error_message = reason, error_kind = letters.kind,

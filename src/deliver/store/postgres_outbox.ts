@@ -1,8 +1,9 @@
-import { type Lsn, parseLsn } from "../../postgres/lsn.ts";
+import type { Lsn } from "../../postgres/lsn.ts";
 import type { Sql, TransactionSql } from "../../postgres/connection/sql.ts";
 import { structuredJson } from "../../sink/encode.ts";
 import { readStoredEvent } from "../stored_event.ts";
 import type { Outbox, OutboxRange, OutboxTotals, ParkedEvent } from "./outbox.ts";
+import { durably } from "./durably.ts";
 import type { PostgresAccess } from "./postgres_store.ts";
 
 /** The outbox in the table `digitaltwins_eventing.outbox`. */
@@ -27,11 +28,7 @@ export class PostgresOutbox implements Outbox {
 
   async park(sink: string, events: readonly ParkedEvent[]): Promise<Lsn | undefined> {
     const { slot } = this.#access;
-    return await this.#access.write(async (sql) => {
-      await insert(sql, slot, sink, events);
-      const [row] = await sql<{ lsn: string }[]>`SELECT pg_current_wal_flush_lsn()::text AS lsn`;
-      return parseLsn(row?.lsn ?? "");
-    });
+    return await this.#access.record((sql) => insert(sql, slot, sink, events));
   }
 
   async page(
@@ -77,7 +74,6 @@ export class PostgresOutbox implements Outbox {
   }
 }
 
-/** Durable when it returns, even where the role or the database does without. */
 async function insert(
   sql: Sql | TransactionSql,
   slot: string,
@@ -96,11 +92,7 @@ async function insert(
     SELECT ${slot}, ${sink}, number, route, graph, committed_at, parked_at, bytes, event
     FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS parked (
       number bigint, route text, graph text, committed_at float8, parked_at float8, bytes int, event text
-    ), (
-      SELECT set_config('synchronous_commit', CASE level WHEN 'off' THEN 'on' ELSE level END, true) AS level
-      FROM current_setting('synchronous_commit') level
-    ) durable
-    WHERE durable.level <> 'off'
+    ) WHERE ${durably(sql)}
     ON CONFLICT DO NOTHING`;
 }
 

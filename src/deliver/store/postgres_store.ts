@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from "../../postgres/connection/connection_options.ts";
 import { openSql, type Sql } from "../../postgres/connection/sql.ts";
 import { makeEventingTables } from "../../postgres/eventing_schema.ts";
+import { type Lsn, parseLsn } from "../../postgres/lsn.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
 import { PostgresCheckpoints } from "./postgres_checkpoints.ts";
 import { PostgresDeadLetters } from "./postgres_dead_letters.ts";
@@ -40,6 +41,12 @@ export class PostgresStore implements DeliveryStore {
         await this.prepare();
         return await this.#use(work);
       },
+      record: (work) =>
+        access.write(async (sql) => {
+          await work(sql);
+          const [row] = await sql<{ lsn: string }[]>`SELECT pg_current_wal_flush_lsn()::text AS lsn`;
+          return parseLsn(row?.lsn ?? "");
+        }),
     };
     this.deadLetters = new PostgresDeadLetters(access);
     this.outbox = new PostgresOutbox(access);
@@ -86,6 +93,8 @@ export interface PostgresAccess {
   /** Undefined where there is no store, or none that may be used. */
   read<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result | undefined>;
   write<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  /** Writes what positions of the stream rely on, and resolves to where the WAL has it. */
+  record(work: (sql: Sql) => Promise<unknown>): Promise<Lsn>;
 }
 
 async function make(sql: Sql): Promise<void> {

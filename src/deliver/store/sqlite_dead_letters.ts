@@ -11,7 +11,7 @@ export class SqliteDeadLetters implements DeadLetterShelf {
     this.#access = access;
   }
 
-  async write(letters: readonly DeadLetter[]): Promise<void> {
+  async write(letters: readonly DeadLetter[]): Promise<undefined> {
     const { slot } = this.#access;
     await this.#access.use((database) =>
       inTransaction(database, () => {

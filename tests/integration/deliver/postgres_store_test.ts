@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { formatLsn } from "../../../src/postgres/lsn.ts";
 import { StoreRefusal } from "../../../src/deliver/store/delivery_store.ts";
 import { PostgresStore } from "../../../src/deliver/store/postgres_store.ts";
 import { GraphCluster, type GraphDatabase } from "../../support/graph_cluster.ts";
@@ -84,6 +85,28 @@ Deno.test("a store is used again after its connections were lost, and does not w
     await assert.rejects(store.deadLetters.write([LETTER]), /Cannot use the store: no answer for 1 s/);
   });
   await store.deadLetters.write([LETTER]);
+});
+
+Deno.test("what positions rely on is on disk even where the database does without, and where the WAL has it is told", async () => {
+  const database = await cluster.database();
+  await database.sql.unsafe(`ALTER DATABASE ${database.name} SET synchronous_commit = off`);
+  await using store = new PostgresStore(database.settings().connection, "one");
+  await store.prepare();
+  const { event } = routerEvent("k", 1, { data: JSON.stringify("x".repeat(200_000)) });
+  const parked = { route: "all", graph: "g", committedAt: 0, parkedAt: 0, bytes: 1, event };
+  const writes = [
+    (_: number) => store.deadLetters.write([{ ...LETTER, event: { ...event, graph: "g" } }]),
+    (number: number) => store.outbox.park("Hook", [{ number, ...parked }]),
+  ];
+  for (let round = 1; round <= 3; round++) {
+    for (const write of writes) {
+      const lsn = formatLsn(await write(round) ?? 0n);
+      // The server itself notes a few bytes now and then.
+      const [wal] = await database
+        .sql`SELECT pg_current_wal_insert_lsn() - ${lsn}::pg_lsn < 1000 AS is_on_disk`;
+      assert.equal(wal?.is_on_disk, true);
+    }
+  }
 });
 
 /** As AgeDigitalTwins makes it, with one of its letters. */
