@@ -2,7 +2,7 @@ import { DeadLetterFile } from "./deliver/dead_letter_file.ts";
 import type { SinkSettings } from "./deliver/sink_settings.ts";
 import { messageOf } from "./observe/message_of.ts";
 import { openStore } from "./open_store.ts";
-import { checkSource } from "./postgres/replication/source.ts";
+import { checkSource } from "./postgres/replication/check_source.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import type { Setup } from "./setup.ts";
 import { unroutedSinks } from "./unrouted_sinks.ts";

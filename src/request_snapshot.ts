@@ -3,7 +3,7 @@ import { openConnection } from "./postgres/connection/open_connection.ts";
 import { openSql, type Sql } from "./postgres/connection/sql.ts";
 import { formatLsn } from "./postgres/lsn.ts";
 import { readSlot } from "./postgres/replication/slot.ts";
-import { endOnAbort } from "./postgres/replication/source.ts";
+import { endOnAbort } from "./postgres/connection/end_on_abort.ts";
 import type { ReplicationSettings } from "./postgres/replication/replication_settings.ts";
 import { writeSnapshotMessage } from "./postgres/snapshot/snapshot_message.ts";
 import { SnapshotStore } from "./postgres/snapshot/snapshot_store.ts";

@@ -1,6 +1,8 @@
+import { messageOf } from "../../observe/message_of.ts";
 import { quoteTable } from "../connection/quote.ts";
 import type { Sql } from "../connection/sql.ts";
 import { sqlState } from "../connection/sql_state.ts";
+import type { Finding } from "./finding.ts";
 import { readGraphCatalog } from "./graph_catalog.ts";
 import { follows, type ReplicationSettings } from "./replication_settings.ts";
 
@@ -20,7 +22,7 @@ export async function* readLabelRows(
   sql: Sql,
   settings: ReplicationSettings,
   label: string,
-  onRefused: (graph: string, error: unknown) => void,
+  onRefused: (finding: Finding) => void,
 ): AsyncGenerator<LabelRows> {
   const { graphs } = await readGraphCatalog(sql);
   for (const [graph, tables] of graphs) {
@@ -29,12 +31,18 @@ export async function* readLabelRows(
       yield { graph, properties: [] };
       continue;
     }
+    const table = quoteTable({ schema: graph, name: label });
     let rows: readonly { properties: string }[];
     try {
-      rows = await sql.unsafe(`SELECT properties FROM ONLY ${quoteTable({ schema: graph, name: label })}`);
+      rows = await sql.unsafe(`SELECT properties FROM ONLY ${table}`);
     } catch (error) {
       if (sqlState(error) === undefined) throw error;
-      onRefused(graph, error);
+      onRefused({
+        severity: "warning",
+        about: "role",
+        problem: `Cannot read ${graph}.${label}: ${messageOf(error)}`,
+        remedy: `GRANT SELECT ON ${table} TO this router's role.`,
+      });
       continue;
     }
     yield { graph, properties: rows.map(({ properties }) => properties) };

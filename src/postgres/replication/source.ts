@@ -1,28 +1,31 @@
 import type { Log } from "../../observe/log.ts";
 import type { Connection } from "../connection/connection.ts";
 import { formatAddress, type HostAddress } from "../connection/connection_options.ts";
+import { chooseServer } from "../connection/choose_server.ts";
+import { endOnAbort } from "../connection/end_on_abort.ts";
 import { quoteString } from "../connection/quote.ts";
 import { type Finding, PreflightError } from "./finding.ts";
 import { readGraphCatalog } from "./graph_catalog.ts";
-import { describeLabelGaps, findLabelGaps } from "./label_gaps.ts";
+import { identifySystem, type SystemIdentity } from "./identify_system.ts";
+import { judgeContinuity } from "./judge_continuity.ts";
 import type { LabelWatch } from "./label_watch.ts";
 import { gapStatement, writeGapMessage } from "./gap_message.ts";
-import { formatLsn, type Lsn, parseLsn } from "../lsn.ts";
+import { formatLsn } from "../lsn.ts";
 import { openConnection } from "../connection/open_connection.ts";
 import { preflight } from "./preflight.ts";
 import { createPublication, planCreation, publicationScope, readPublication } from "./publication.ts";
 import { follows, type ReplicationSettings } from "./replication_settings.ts";
 import type { Role } from "./role.ts";
 import { readServerFacts, type ServerFacts } from "./server_facts.ts";
-import { createSlot, readSlot, readSlotUser } from "./slot.ts";
+import { createSlot, readSlot } from "./slot.ts";
 import { findLoss, type SlotLoss } from "./slot_loss.ts";
 import type { Earlier, SlotMemory } from "./slot_memory.ts";
 import { SnapshotStore } from "../snapshot/snapshot_store.ts";
-import type { Ancestor } from "./stream_chunk.ts";
 import { openSql, type Sql } from "../connection/sql.ts";
+import { limitWalSenderTimeout } from "./wal_sender_timeout.ts";
 
 /** A server that is ready for START_REPLICATION: connections to it, and everything in it that replication needs. */
-export interface Source extends AsyncDisposable {
+export interface Source extends SystemIdentity, AsyncDisposable {
   /** For replication; idle until somebody streams on it. */
   readonly connection: Connection;
   /** For all other SQL, on the same server. */
@@ -33,17 +36,12 @@ export interface Source extends AsyncDisposable {
   /** As `server_version_num`. */
   readonly version: number;
   readonly database: string;
-  readonly systemIdentifier: string;
-  readonly timeline: number;
-  readonly ancestors: readonly Ancestor[];
   /** How many of the graphs there are that are followed. */
   readonly graphCount: number;
   /** The publication's OID. */
   readonly publication: number;
   /** The slot has been made in the place of one that was lost. */
   readonly isReplacement: boolean;
-  /** How far the server had written its WAL. */
-  readonly walEnd: Lsn;
   /** Milliseconds after which the server ends a connection that it hears nothing from; 0: never. */
   readonly walSenderTimeout: number;
 }
@@ -73,7 +71,7 @@ export async function openSource(
   signal: AbortSignal,
 ): Promise<Source> {
   await using resources = new AsyncDisposableStack();
-  const address = await chooseServer(settings, signal);
+  const address = await chooseServer(settings.connection, signal);
   const sql = openSql(settings.connection, { pin: address });
   resources.defer(() => sql.end({ timeout: 0 }));
   const snapshotSql = openSql(settings.connection, { pin: address, lockTimeout: "1s" });
@@ -190,132 +188,4 @@ function withoutSlot(facts: ServerFacts): ServerFacts {
   const { slot, server } = facts;
   const slots = { ...server.slots, used: server.slots.used - (slot ? 1 : 0) };
   return { ...facts, slot: undefined, server: { ...server, slots } };
-}
-
-/**
- * The same looks, without changing anything: all that `openSource` would stop at, wait for or warn of. Throws what the
- * connections throw.
- */
-export async function checkSource(
-  settings: ReplicationSettings,
-  signal: AbortSignal,
-): Promise<readonly Finding[]> {
-  await using resources = new AsyncDisposableStack();
-  const address = await chooseServer(settings, signal);
-  const sql = openSql(settings.connection, { pin: address });
-  resources.use(sql);
-  using _ = endOnAbort(sql, signal);
-  const facts = await readServerFacts(sql, settings);
-  const findings = [...preflight(facts, settings)];
-  if (!findings.some(({ severity }) => severity !== "warning")) {
-    const connection = await openConnection(
-      settings.connection,
-      { replication: "database" },
-      signal,
-      address,
-    );
-    await connection[Symbol.asyncDispose]();
-  }
-  const user = await readSlotUser(sql, settings.slot);
-  if (user !== undefined) {
-    findings.push({
-      severity: "transient",
-      about: "slot",
-      problem: `Cannot stream from slot ${settings.slot}: ${user.description} does`,
-      remedy: "A router that is started now stands by until it is free.",
-    });
-  }
-  const scope = publicationScope(settings, facts.role, facts.server.version, facts.catalog);
-  findings.push(...describeLabelGaps(findLabelGaps(scope, facts.publication), scope, facts.publication));
-  return findings;
-}
-
-/** The first host that will do; everything else is then done on that one. */
-async function chooseServer(settings: ReplicationSettings, signal: AbortSignal): Promise<HostAddress> {
-  await using connection = await openConnection(settings.connection, {}, signal);
-  return connection.address;
-}
-
-/** There is no other way to interrupt queries that wait for a lock, or for a server that is frozen. */
-export function endOnAbort(sql: Sql, signal: AbortSignal): Disposable {
-  const end = () => void sql.end({ timeout: 0 });
-  signal.addEventListener("abort", end, { once: true });
-  if (signal.aborted) end();
-  return { [Symbol.dispose]: () => signal.removeEventListener("abort", end) };
-}
-
-/** What has changed since the last connection and must not have. */
-function* judgeContinuity(
-  facts: ServerFacts,
-  earlier: string | undefined,
-  loss: SlotLoss | undefined,
-  settings: ReplicationSettings,
-  address: HostAddress,
-): Iterable<Finding> {
-  if (earlier === undefined) return;
-  if (facts.server.systemIdentifier !== earlier) {
-    yield {
-      severity: "fatal",
-      about: "history",
-      problem:
-        `Cannot go on at ${formatAddress(address)}: it is another database cluster (system identifier ` +
-        `${facts.server.systemIdentifier} instead of ${earlier})`,
-      remedy: "If that is meant, start again, and the changes of this one are followed from its slot on.",
-    };
-  } else if (facts.slot === undefined && !loss) {
-    yield {
-      severity: facts.server.isStandby ? "transient" : "fatal",
-      about: "history",
-      problem:
-        `Cannot go on: slot ${settings.slot} is gone from ${
-          formatAddress(address)
-        }, and with it the changes ` +
-        "since it was last confirmed",
-      remedy: "Start again to begin anew with a new slot; what changed in between gives no events.",
-    };
-  }
-}
-
-async function identifySystem(
-  connection: Connection,
-  signal: AbortSignal,
-): Promise<Pick<Source, "systemIdentifier" | "timeline" | "ancestors" | "walEnd">> {
-  const [row] = await connection.query("IDENTIFY_SYSTEM", signal);
-  const { systemid, timeline, xlogpos } = row ?? {};
-  if (!systemid || !timeline || !xlogpos) {
-    throw new Error(`Cannot identify ${formatAddress(connection.address)}: its answer is incomplete`);
-  }
-  const ancestors = Number(timeline) > 1 ? await readAncestors(connection, Number(timeline), signal) : [];
-  return { systemIdentifier: systemid, timeline: Number(timeline), ancestors, walEnd: parseLsn(xlogpos) };
-}
-
-/**
- * The server's history file: a line for each earlier timeline, with its number and where it ended.
- * @see https://www.postgresql.org/docs/current/protocol-replication.html (TIMELINE_HISTORY)
- */
-async function readAncestors(
-  connection: Connection,
-  timeline: number,
-  signal: AbortSignal,
-): Promise<readonly Ancestor[]> {
-  const [row] = await connection.query(`TIMELINE_HISTORY ${timeline}`, signal);
-  const lines = (row?.content ?? "").matchAll(/^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/gim);
-  return [...lines].map(([, number, end = ""]) => ({ timeline: Number(number), end: parseLsn(end) }));
-}
-
-/**
- * Sees to it that the server waits for a silent router no longer than `most`, and returns for how long it does; less, or
- * with 0 for ever, is left as it is for this session.
- */
-async function limitWalSenderTimeout(
-  connection: Connection,
-  most: number | undefined,
-  signal: AbortSignal,
-): Promise<number> {
-  const sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
-  const [row] = await connection.query(sql, signal);
-  const usual = Number(row?.setting ?? 60_000);
-  if (most === undefined || (usual > 0 && usual <= most)) return usual;
-  await connection.query(`SET wal_sender_timeout = ${most}`, signal);
-  return most;
 }

@@ -21,7 +21,7 @@ Deno.test("a label's rows are read as agtype, in each graph that is followed and
   await using reader = openSql(settings.connection);
   const read: LabelRows[] = [];
   const refused: string[] = [];
-  for await (const rows of readLabelRows(reader, settings, "Model", (graph) => refused.push(graph))) {
+  for await (const rows of readLabelRows(reader, settings, "Model", ({ problem }) => refused.push(problem))) {
     read.push(rows);
   }
   assert.deepEqual(read, [
@@ -29,7 +29,7 @@ Deno.test("a label's rows are read as agtype, in each graph that is followed and
     { graph: 'q"uoted', properties: [row] },
     { graph: "without", properties: [] },
   ]);
-  assert.deepEqual(refused, ["denied"]);
+  assert.deepEqual(refused, ["Cannot read denied.Model: permission denied for table Model"]);
 
   await reader.end();
   await assert.rejects(async () => await readLabelRows(reader, settings, "Model", () => {}).next());

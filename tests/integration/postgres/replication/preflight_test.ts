@@ -5,7 +5,7 @@ import type { Finding } from "../../../../src/postgres/replication/finding.ts";
 import { openConnection } from "../../../../src/postgres/connection/open_connection.ts";
 import type { ReplicationSettings } from "../../../../src/postgres/replication/replication_settings.ts";
 import { startReplication } from "../../../../src/postgres/replication/replication_session.ts";
-import { checkSource } from "../../../../src/postgres/replication/source.ts";
+import { checkSource } from "../../../../src/postgres/replication/check_source.ts";
 import { GraphCluster, type GraphDatabase } from "../../../support/graph_cluster.ts";
 import { StreamFollower } from "../../../support/stream_follower.ts";
 import { until } from "../../../support/until.ts";
