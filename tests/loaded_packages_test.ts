@@ -7,7 +7,7 @@ import { TemporaryFolder } from "./support/temporary_folder.ts";
 import { until } from "./support/until.ts";
 
 /** What only some kinds of sink need. */
-const OF_SINKS = /^(kafkajs|mqtt.*|oauth4webapi|axios|@?azure.*)$/;
+const OF_SINKS = /^(kafkajs|hysnappy|numcodecs|mqtt.*|oauth4webapi|axios|@?azure.*)$/;
 
 /** The npm packages that the program has run by the time it serves, started as users start it; nobody else is there. */
 async function packagesOf(eventSinks: Readonly<Record<string, unknown>>): Promise<readonly string[]> {
@@ -58,4 +58,12 @@ Deno.test("a router with a kusto sink runs Microsoft's packages, and none of oth
     assert(packages.includes(name), packages.join());
   }
   assert.deepEqual(packages.filter((each) => /^(kafkajs|mqtt.*)$/.test(each)), []);
+});
+
+Deno.test("a router with a kafka sink runs kafkajs, and no codec before there is something for it", async () => {
+  const packages = await packagesOf({
+    kafka: [{ name: "Stream", brokerList: "127.0.0.1:2", topic: "t", securityProtocol: "PLAINTEXT" }],
+  });
+  assert(packages.includes("kafkajs"), packages.join());
+  assert.deepEqual(packages.filter((each) => /^(hysnappy|numcodecs|fflate)$/.test(each)), []);
 });

@@ -61,7 +61,7 @@ export const options = z.strictObject({
     .exactOptional(),
   certFile: path().describe("Certificate (PEM) that the router shows to the brokers").exactOptional(),
   keyFile: path().describe("Key (PEM) of that certificate").exactOptional(),
-  compression: choice(["none", "gzip", "zstd"])
+  compression: choice(["none", "gzip", "snappy", "lz4", "zstd"])
     .describe("How requests are compressed; Azure Event Hubs takes gzip only")
     .prefault("none"),
   delivery: choice(["at-least-once", "exactly-once"])

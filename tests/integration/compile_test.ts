@@ -38,8 +38,12 @@ Deno.test("the compile task makes one program, with the sinks in it and without 
   assert.ok(success, new TextDecoder().decode(stderr));
   const content = new TextDecoder("latin1").decode(await Deno.readFile(program));
   assert.ok(content.includes("FileSink"));
+  for (const codec of CODECS) assert.ok(content.includes(codec), codec);
   assert.ok(!content.includes("createBuilding"));
 });
+
+/** How the codecs of Kafka's records begin: Snappy and LZ4, WebAssembly in base64 within JavaScript. */
+const CODECS = ["AGFzbQEAAAABCwJgAABgA39", "AGFzbQEAAAABTgxgA39"];
 
 interface ModuleGraph {
   readonly roots: readonly string[];

@@ -207,9 +207,9 @@ const REFUSED: [SinkKindName, Record<string, unknown>, string, RegExp][] = [
   ],
   [
     "kafka",
-    { brokerList: "a", topic: "t", securityProtocol: "SSL", compression: "snappy" },
+    { brokerList: "a", topic: "t", securityProtocol: "SSL", compression: "brotli" },
     "compression",
-    /none, gzip, zstd/,
+    /none, gzip, snappy, lz4, zstd/,
   ],
   ["kusto", { ingestionUri: "cluster", database: "d" }, "ingestionUri", /https/],
   ["kusto", { ingestionUri: "https://h", database: "d", ingestion: "batched" }, "ingestion", /queued/],
