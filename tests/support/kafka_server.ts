@@ -155,6 +155,12 @@ export class KafkaServer implements AsyncDisposable {
     return text;
   }
 
+  /** What Kafka's own tool prints of the batches in the first segment of a partition, whose records it reads, too. */
+  async dump(topic: string, partition = 0): Promise<string> {
+    const segment = this.#path(join("data", `${topic}-${partition}`, "00000000000000000000.log"));
+    return await this.tool("kafka.tools.DumpLogSegments", "--deep-iteration", "--files", segment);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.#folder[Symbol.asyncDispose]();

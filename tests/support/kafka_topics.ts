@@ -1,6 +1,7 @@
 import type { IHeaders, Kafka } from "kafkajs";
 import type { KafkaServer } from "./kafka_server.ts";
 import { readKafkaEvent, type ReceivedEvent } from "./received_event.ts";
+import { until } from "./until.ts";
 
 /** A record as kafkajs' consumer gives it, its bytes as text. */
 export interface ReadRecord {
@@ -36,7 +37,6 @@ export async function readTopics(kafka: Kafka, topics: readonly string[]): Promi
   const records: ReadRecord[] = [];
   if (left.size === 0) return records;
   const consumer = kafka.consumer({ groupId: `reader-${crypto.randomUUID()}`, maxWaitTimeInMs: 100 });
-  const { promise: done, resolve } = Promise.withResolvers<void>();
   await consumer.connect();
   try {
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });
@@ -49,10 +49,9 @@ export async function readTopics(kafka: Kafka, topics: readonly string[]): Promi
           records.push({ topic, partition, key: String(key), headers: texts(headers), value: String(value) });
         }
         if (end !== undefined && BigInt(batch.lastOffset()) + 1n >= end) left.delete(`${topic}/${partition}`);
-        if (left.size === 0) resolve();
       },
     });
-    await done;
+    await until(() => left.size === 0, () => `the rest of ${[...left.keys()].join(", ")}`, 60_000);
   } finally {
     await consumer.disconnect();
   }

@@ -57,19 +57,6 @@ test("writes the headers that the documentation lists, as Kafka's own consumer r
   );
 });
 
-for (const compression of ["gzip", "zstd"]) {
-  test(`compresses by ${compression} what Kafka's own consumer reads`, async (topic) => {
-    await createTopics(server.client(), [topic]);
-    const written = { brokerList: server.address("PLAINTEXT"), topic, securityProtocol: "PLAINTEXT" };
-    await using sink = kafkaSink({ ...written, compression });
-    const events = cloudEvents(50, 5);
-    assert.deepEqual(await deliver(sink, events), []);
-    assertArrived(await readEvents(server.client(), [topic]), events);
-    const lines = (await consume(topic, 50)).trim().split("\n");
-    assert.deepEqual(lines.map((line) => line.split("\t")[2]), events.map(({ data }) => data));
-  });
-}
-
 test("chooses topics by attributes, and keeps the order of a key in each", async (prefix) => {
   const topics = ["Twin.Create", "Twin.Update"].map((type) => `${prefix}.${type}.x_y`);
   await createTopics(server.client(), topics, 3);
