@@ -20,7 +20,7 @@ export interface ChaosOptions {
   readonly seed: number;
   /** How long faults happen. */
   readonly forMs: number;
-  /** Whether the router's store is a file on a disk that can be full, where one can be had. */
+  /** Whether the router's store is a file on a disk that can be full, where one can be had; else there are two routers. */
   readonly storeOnDisk: boolean;
   /** Told of what is going on, by the line. */
   readonly say: (line: string) => void;
@@ -60,7 +60,7 @@ export async function runChaos({ seed, forMs, storeOnDisk, say }: ChaosOptions):
 async function endure(
   world: World,
   folder: string,
-  { seed, forMs, say }: ChaosOptions,
+  { seed, forMs, storeOnDisk, say }: ChaosOptions,
   onStep: (name: string) => void,
 ): Promise<void> {
   const { database } = world;
@@ -70,11 +70,15 @@ async function endure(
     failures.push(error);
     over.abort();
   };
-  await using router = new SupervisedRouter(folder, world, onFailure);
+  await using router = new SupervisedRouter(`${folder}/router-1`, world, onFailure);
   await router.start();
   await router.process.untilReadyIs(200, 60_000); // The slot is there: from now on every commit counts.
+  await using standby = storeOnDisk
+    ? undefined
+    : new SupervisedRouter(`${folder}/router-2`, world, onFailure);
+  await standby?.start();
 
-  const lanes = faultsOf(world, router, new SeededRandom(seed));
+  const lanes = faultsOf(world, standby ? [router, standby] : [router], new SeededRandom(seed));
   const schedule = drawSchedule(seed, lanes, forMs);
   say(`scheduled: ${[...schedule].map(([lane, { length }]) => `${lane} ${length}`).join(", ")}`);
   await GraphLedger.prepare(database.sql);
@@ -97,18 +101,24 @@ async function endure(
   written.abort();
   await Promise.all(writing);
   onStep("no more faults");
-  if (failures.length === 0) await untilQuiet(world, router, folder);
+  await standby?.stop();
+  if (failures.length === 0) await untilQuiet(world, router);
   if (failures.length > 0) throw failures[0];
   await router.stop();
   if (failures.length > 0) throw failures[0];
 
   say(`changes: ${sumOf(ledgers.map(({ counts }) => counts))}`);
   say(`faults: ${[...inflicted].sort().map(([name, count]) => `${name} ${count}`).join("; ")}`);
-  await verify(world, folder, new Map(ledgers.flatMap(({ entries }) => [...entries])), say);
+  await verify(world, new Map(ledgers.flatMap(({ entries }) => [...entries])), say);
 }
 
 /** Resolves once everything that is written is confirmed, and nothing waits anywhere. */
-async function untilQuiet({ database }: World, router: SupervisedRouter, folder: string): Promise<void> {
+async function untilQuiet({ database }: World, router: SupervisedRouter): Promise<void> {
+  await until(
+    async () => (await router.process.readiness())?.body.includes('"role":"active"') ?? false,
+    "the router to have the slot",
+    LONGEST_RECOVERY,
+  );
   await router.process.untilReadyIs(200, LONGEST_RECOVERY);
   let waiting: readonly string[] = [];
   await until(
@@ -122,13 +132,12 @@ async function untilQuiet({ database }: World, router: SupervisedRouter, folder:
     LONGEST_RECOVERY,
   );
   await database.untilConfirmed(LONGEST_RECOVERY);
-  const letters = await runCommand(["dlq", "list", "--json", "--config", `${folder}/events.yaml`]);
+  const letters = await runCommand(["dlq", "list", "--json", "--config", `${router.folder}/events.yaml`]);
   assert.deepEqual([letters.code, letters.stdout], [0, ""], `dead letters: ${letters.stderr}`);
 }
 
 async function verify(
   world: World,
-  folder: string,
   committed: ReadonlyMap<string, readonly Entry[]>,
   say: (line: string) => void,
 ): Promise<void> {
@@ -144,10 +153,9 @@ async function verify(
   const bodies = rows.map(({ properties }) => JSON.parse(properties) as Record<string, unknown>);
   const graph = new Map(bodies.map((body) => [subjectOf(body), body]));
 
-  const archive = (await Deno.readTextFile(`${folder}/archive.ndjson`)).trimEnd().split("\n");
   const history = new HistoryReplica();
-  for (const event of checked("file", archive.map(parse))) history.apply(event);
-  assertEqualStates(history.states, graph, propertiesOf, "the state by the file's data history");
+  for (const event of checked("data history", (await world.archived()).map(parse))) history.apply(event);
+  assertEqualStates(history.states, graph, propertiesOf, "the state by the data history");
 
   const notified = (name: string, arrivals: readonly Arrival[]) => {
     const replica = new GraphReplica();
@@ -155,7 +163,7 @@ async function verify(
     const known = new Map([...replica.bodies].map(([subject, body]) => [subject, bare(body)]));
     assertEqualStates(known, graph, bare, `the state by ${name}'s notifications`);
   };
-  notified("webhook", world.taken.map(({ body }) => parse(body)));
+  notified("webhook", world.notified().map(parse));
   if (world.mosquitto) {
     await world.mqttReaders.at(-1)?.settled();
     const messages = world.mqttReaders.flatMap((reader) => reader.messages);

@@ -2,6 +2,7 @@ import type { PostgresServer, StopMode } from "../../demo/embedded_postgres.ts";
 import type { KafkaServer } from "../support/kafka_server.ts";
 import type { MosquittoServer } from "../support/mosquitto_server.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
+import { until } from "../support/until.ts";
 import type { Reply } from "../support/webhook_receiver.ts";
 import type { Direction, TcpProxy } from "../support/tcp_proxy.ts";
 import type { Fault, Lanes } from "./schedule.ts";
@@ -13,37 +14,63 @@ import { readMqtt, type World } from "./world.ts";
 /** How long a PostgreSQL may take to stop before it is not asked any more. */
 const LONGEST_STOP = 3_000;
 
+/** How long it may take until events are parked, whatever else goes wrong meanwhile. */
+const LONGEST_PARKING = 90_000;
+
 /** Everything that can happen to a router in this world. */
-export function faultsOf(world: World, router: SupervisedRouter, random: SeededRandom): Lanes {
+export function faultsOf(world: World, routers: readonly SupervisedRouter[], random: SeededRandom): Lanes {
   const { kafka, mosquitto, disk, clock } = world;
+  /** First one of these that lasts until the sink's events are parked. */
+  const withOutage = (faults: readonly Fault[], outage: RegExp, sink: string): Fault[] => {
+    const { name, inflict } = random.pick(faults.filter(({ name }) => outage.test(name)));
+    return [...faults, {
+      name: `${name} until events are parked`,
+      isFirst: true,
+      async inflict() {
+        const undo = await inflict();
+        return async () => {
+          const hasParked = async () => {
+            const parked = routers.map((router) => router.metric(`twinrouter_parked_events{sink="${sink}"}`));
+            return (await Promise.all(parked)).some((events) => Number(events) > 0);
+          };
+          await until(hasParked, `events of ${sink} to be parked`, LONGEST_PARKING);
+          await undo();
+        };
+      },
+    }];
+  };
   return {
-    router: routerFaults(router),
+    ...Object.fromEntries(
+      routers.map((router, index) => [`router ${index + 1}`, routerFaults(`router ${index + 1}`, router)]),
+    ),
     PostgreSQL: postgresFaults(world.database.server),
     network: Object.entries(world.proxies).flatMap(([name, proxy]) => networkFaults(name, proxy, random)),
-    webhook: webhookFaults(world, random),
-    ...(kafka && { Kafka: kafkaFaults(kafka) }),
-    ...(mosquitto && { MQTT: mqttFaults(mosquitto, world, world.proxies["MQTT"] as TcpProxy) }),
+    webhook: withOutage(webhookFaults(world, random), /500$|nothing$|an end$/, "Hook"),
+    ...(kafka && { Kafka: withOutage(kafkaFaults(kafka), /./, "Stream") }),
+    ...(mosquitto && {
+      MQTT: withOutage(mqttFaults(mosquitto, world, world.proxies["MQTT"] as TcpProxy), /./, "Broker"),
+    }),
     ...(disk && { disk: [fullDisk(disk)] }),
     ...(clock && { clock: clockFaults(clock) }),
   };
 }
 
-function routerFaults(router: SupervisedRouter): Fault[] {
+function routerFaults(name: string, router: SupervisedRouter): Fault[] {
   const killed = {
-    name: "router: kill -9",
+    name: `${name}: kill -9`,
     async inflict() {
       await router.kill();
       return () => router.start();
     },
   };
   return [killed, killed, {
-    name: "router: SIGTERM",
+    name: `${name}: SIGTERM`,
     async inflict() {
       await router.stop();
       return () => router.start();
     },
   }, {
-    name: "router: SIGSTOP",
+    name: `${name}: SIGSTOP`,
     inflict() {
       router.signal("SIGSTOP");
       return () => router.signal("SIGCONT");

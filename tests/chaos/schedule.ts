@@ -6,6 +6,8 @@ export type Undo = () => void | Promise<void>;
 /** What can go wrong. */
 export interface Fault {
   readonly name: string;
+  /** Its lane begins with it, whatever the seed. */
+  readonly isFirst?: boolean;
   /** Resolves once it is there. */
   inflict(): Promise<Undo> | Undo;
 }
@@ -33,11 +35,12 @@ export function drawSchedule(
   for (const [index, [lane, faults]] of Object.entries(lanes).entries()) {
     const random = new SeededRandom(seed * 31 + index);
     const steps: Step[] = [];
+    const firsts = faults.filter(({ isFirst }) => isFirst);
     for (let at = 0; at < totalMs;) {
       const afterMs = 200 + random.below(LONGEST_PEACE);
       // Most are short, so that recoveries meet each other.
       const forMs = random.below(3) === 0 ? random.below(LONGEST_FAULT) : random.below(LONGEST_FAULT / 4);
-      steps.push({ fault: random.pick(faults), afterMs, forMs });
+      steps.push({ fault: firsts.shift() ?? random.pick(faults), afterMs, forMs });
       at += afterMs + forMs;
     }
     schedule.set(lane, steps);

@@ -15,6 +15,7 @@ export class SupervisedRouter implements AsyncDisposable {
   #process: RouterProcess | undefined;
   #logged: Promise<void> = Promise.resolve();
 
+  /** @param folder of its own, where its configuration and log are */
   constructor(
     folder: string,
     world: Pick<World, "configuration" | "clock">,
@@ -25,6 +26,10 @@ export class SupervisedRouter implements AsyncDisposable {
     this.#onFailure = onFailure;
   }
 
+  get folder(): string {
+    return this.#folder;
+  }
+
   get process(): RouterProcess {
     if (!this.#process) throw new Error("Cannot ask the router: it is not running");
     return this.#process;
@@ -32,6 +37,7 @@ export class SupervisedRouter implements AsyncDisposable {
 
   async start(): Promise<void> {
     const { configuration, clock } = this.#world;
+    await Deno.mkdir(this.#folder, { recursive: true });
     const process = await RouterProcess.start(this.#folder, configuration, clock?.environment);
     this.#process = process;
     this.#logged = process.output.then(async (output) => {
@@ -40,6 +46,11 @@ export class SupervisedRouter implements AsyncDisposable {
       await Deno.writeTextFile(`${this.#folder}/router.log`, text, { append: true });
       if (this.#process === process) this.#onFailure(new Error(`The router ended by itself:\n${output}`));
     });
+  }
+
+  /** The value of one line of `/metrics`; undefined while it does not answer. */
+  async metric(name: string): Promise<number | undefined> {
+    return await this.#process?.metric(name).catch(() => undefined);
   }
 
   async kill(): Promise<void> {

@@ -20,7 +20,9 @@ export interface World extends AsyncDisposable {
   readonly database: TwinDatabase;
   readonly receiver: WebhookReceiver;
   /** What the webhook has taken, that is answered with 204. */
-  readonly taken: readonly ReceivedRequest[];
+  readonly notified: () => readonly string[];
+  /** The data history, as it arrived. */
+  readonly archived: () => Promise<readonly string[]>;
   /** What the webhook says instead. */
   refusal: (() => Reply) | undefined;
   readonly kafka: KafkaServer | undefined;
@@ -63,14 +65,14 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
   };
   const receiver = stack.use(new WebhookReceiver({ respond }));
   const hook = proxy("webhook", receiver.port);
-  const archive = { name: "Archive", path: `${folder}/archive.ndjson` };
-  const webhook = {
-    name: "Hook",
-    url: `http://127.0.0.1:${hook.port}/events`,
-    concurrency: 8,
-    timeout: "2s",
-  };
-  const eventSinks: Record<string, unknown[]> = { file: [archive], webhook: [webhook] };
+  const webhook = (name: string, path: string) => (
+    { name, url: `http://127.0.0.1:${hook.port}${path}`, concurrency: 8, timeout: "2s" }
+  );
+  const takenAt = (wanted: string) => taken.filter(({ path }) => path === wanted).map(({ body }) => body);
+  const file = `${folder}/archive.ndjson`;
+  const eventSinks: Record<string, unknown[]> = storeOnDisk
+    ? { webhook: [webhook("Hook", "/events")], file: [{ name: "Archive", path: file }] }
+    : { webhook: [webhook("Hook", "/events"), webhook("Archive", "/history")] };
 
   let kafka: KafkaServer | undefined;
   if (hasKafka()) {
@@ -122,14 +124,17 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
     eventSinks,
     eventRoutes: Object.values(eventSinks).flat().map((sink) => {
       const { name } = sink as { name: string };
-      return { sinkName: name, eventFormat: name === archive.name ? "DataHistory" : "EventNotification" };
+      return { sinkName: name, eventFormat: name === "Archive" ? "DataHistory" : "EventNotification" };
     }),
   };
   const owned = stack.move();
   const world: World = {
     database,
     receiver,
-    taken,
+    notified: () => takenAt("/events"),
+    archived: async () => {
+      return storeOnDisk ? (await Deno.readTextFile(file)).trimEnd().split("\n") : takenAt("/history");
+    },
     refusal: undefined,
     kafka,
     mosquitto,
