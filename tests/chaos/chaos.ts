@@ -70,12 +70,10 @@ async function endure(
     failures.push(error);
     over.abort();
   };
-  await using router = new SupervisedRouter(`${folder}/router-1`, world, onFailure);
+  await using router = new SupervisedRouter("router 1", folder, world, onFailure);
   await router.start();
   await router.process.untilReadyIs(200, 60_000); // The slot is there: from now on every commit counts.
-  await using standby = storeOnDisk
-    ? undefined
-    : new SupervisedRouter(`${folder}/router-2`, world, onFailure);
+  await using standby = storeOnDisk ? undefined : new SupervisedRouter("router 2", folder, world, onFailure);
   await standby?.start();
 
   const lanes = faultsOf(world, standby ? [router, standby] : [router], new SeededRandom(seed));
@@ -115,7 +113,7 @@ async function endure(
 /** Resolves once everything that is written is confirmed, and nothing waits anywhere. */
 async function untilQuiet({ database }: World, router: SupervisedRouter): Promise<void> {
   await until(
-    async () => (await router.process.readiness())?.body.includes('"role":"active"') ?? false,
+    async () => (await router.process.readiness())?.body.includes('"role": "active"') ?? false,
     "the router to have the slot",
     LONGEST_RECOVERY,
   );

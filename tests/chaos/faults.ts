@@ -5,6 +5,7 @@ import type { SeededRandom } from "../support/seeded_random.ts";
 import { until } from "../support/until.ts";
 import type { Reply } from "../support/webhook_receiver.ts";
 import type { Direction, TcpProxy } from "../support/tcp_proxy.ts";
+import { configurationFaults } from "./configuration_faults.ts";
 import type { Fault, Lanes } from "./schedule.ts";
 import type { SmallDisk } from "./small_disk.ts";
 import type { SupervisedRouter } from "./supervised_router.ts";
@@ -40,9 +41,8 @@ export function faultsOf(world: World, routers: readonly SupervisedRouter[], ran
     }];
   };
   return {
-    ...Object.fromEntries(
-      routers.map((router, index) => [`router ${index + 1}`, routerFaults(`router ${index + 1}`, router)]),
-    ),
+    ...Object.fromEntries(routers.map((router) => [router.name, routerFaults(router)])),
+    configuration: routers.flatMap((router) => configurationFaults(router, world)),
     PostgreSQL: postgresFaults(world.database.server),
     network: Object.entries(world.proxies).flatMap(([name, proxy]) => networkFaults(name, proxy, random)),
     webhook: withOutage(webhookFaults(world, random), /500$|nothing$|an end$/, "Hook"),
@@ -55,7 +55,8 @@ export function faultsOf(world: World, routers: readonly SupervisedRouter[], ran
   };
 }
 
-function routerFaults(name: string, router: SupervisedRouter): Fault[] {
+function routerFaults(router: SupervisedRouter): Fault[] {
+  const { name } = router;
   const killed = {
     name: `${name}: kill -9`,
     async inflict() {

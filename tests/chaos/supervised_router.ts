@@ -9,19 +9,22 @@ const UNHEARD = 128 + 15;
 
 /** A router that is started anew whenever it was ended. That it ends by itself is a failure. */
 export class SupervisedRouter implements AsyncDisposable {
+  readonly name: string;
   readonly #folder: string;
   readonly #world: Pick<World, "configuration" | "clock">;
   readonly #onFailure: (error: Error) => void;
   #process: RouterProcess | undefined;
   #logged: Promise<void> = Promise.resolve();
 
-  /** @param folder of its own, where its configuration and log are */
+  /** @param parent where it has a folder of its name, with its configuration and log */
   constructor(
-    folder: string,
+    name: string,
+    parent: string,
     world: Pick<World, "configuration" | "clock">,
     onFailure: (error: Error) => void,
   ) {
-    this.#folder = folder;
+    this.name = name;
+    this.#folder = `${parent}/${name}`;
     this.#world = world;
     this.#onFailure = onFailure;
   }
@@ -53,6 +56,18 @@ export class SupervisedRouter implements AsyncDisposable {
     return await this.#process?.metric(name).catch(() => undefined);
   }
 
+  /**
+   * Has it reload another configuration, or a text that is none, if it runs; a start puts the world's there again. Of a
+   * router that has not begun nothing is known, and it would end.
+   */
+  async configure(configuration: World["configuration"] | string): Promise<void> {
+    const process = this.#process;
+    if (await process?.readiness() === undefined || process !== this.#process) return;
+    if (typeof configuration !== "string") await process?.configure(configuration);
+    else Deno.writeTextFileSync(`${this.#folder}/events.yaml`, configuration); // before anybody can start it anew
+    if (process && process === this.#process) this.signal("SIGHUP");
+  }
+
   async kill(): Promise<void> {
     const process = this.#release();
     await process.kill();
@@ -76,7 +91,7 @@ export class SupervisedRouter implements AsyncDisposable {
     }
   }
 
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+  signal(signal: "SIGSTOP" | "SIGCONT" | "SIGHUP"): void {
     Deno.kill(this.process.pid, signal);
   }
 

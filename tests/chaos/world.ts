@@ -35,7 +35,10 @@ export interface World extends AsyncDisposable {
   /** By the name of what is behind each. */
   readonly proxies: Readonly<Record<string, TcpProxy>>;
   /** Under `events.config`. */
-  readonly configuration: Readonly<Record<string, unknown>>;
+  readonly configuration: Readonly<Record<string, unknown>> & {
+    readonly eventSinks: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+    readonly eventRoutes: readonly Readonly<Record<string, unknown>>[];
+  };
 }
 
 /** What this machine cannot have, for want of what. */
@@ -70,7 +73,7 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
   );
   const takenAt = (wanted: string) => taken.filter(({ path }) => path === wanted).map(({ body }) => body);
   const file = `${folder}/archive.ndjson`;
-  const eventSinks: Record<string, unknown[]> = storeOnDisk
+  const eventSinks: Record<string, Record<string, unknown>[]> = storeOnDisk
     ? { webhook: [webhook("Hook", "/events")], file: [{ name: "Archive", path: file }] }
     : { webhook: [webhook("Hook", "/events"), webhook("Archive", "/history")] };
 
@@ -122,8 +125,7 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
     parking: { parkAfter: "1s" },
     shutdownTimeout: "3s",
     eventSinks,
-    eventRoutes: Object.values(eventSinks).flat().map((sink) => {
-      const { name } = sink as { name: string };
+    eventRoutes: Object.values(eventSinks).flat().map(({ name }) => {
       return { sinkName: name, eventFormat: name === "Archive" ? "DataHistory" : "EventNotification" };
     }),
   };
