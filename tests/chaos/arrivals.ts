@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Entry, keyOf } from "./graph_ledger.ts";
+import { type Entry, keyOf } from "./draft.ts";
 import { historySubjectOf } from "./history_replica.ts";
 
 /** An event as a sink got it. */
@@ -57,6 +57,8 @@ function entryOf({ type, subject, data }: Arrival): Entry[] {
       const patch = data["patch"] as readonly { readonly path: string; readonly value: unknown }[];
       return [{ subject, told: `Update ${patch.find(({ path }) => path === "/n")?.value}` }];
     }
+    case "Telemetry":
+      return [{ subject: String(data["twin"]), told: `Telemetry ${data["n"]}` }];
     case "Event": {
       if (data["propertyName"] !== "n") return [];
       const told = `${data["operation"] === "Add" ? "Create" : "Update"} ${data["propertyValue"]}`;

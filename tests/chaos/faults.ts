@@ -34,8 +34,11 @@ export function faultsOf(world: World, routers: readonly SupervisedRouter[], ran
             const parked = routers.map((router) => router.metric(`twinrouter_parked_events{sink="${sink}"}`));
             return (await Promise.all(parked)).some((events) => Number(events) > 0);
           };
-          await until(hasParked, `events of ${sink} to be parked`, LONGEST_PARKING);
-          await undo();
+          try {
+            await until(hasParked, `events of ${sink} to be parked`, LONGEST_PARKING);
+          } finally {
+            await undo();
+          }
         };
       },
     }];

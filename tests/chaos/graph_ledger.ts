@@ -5,20 +5,7 @@ import { openConnection } from "../../src/postgres/connection/open_connection.ts
 import { quoteString } from "../../src/postgres/connection/quote.ts";
 import { ServerError } from "../../src/postgres/connection/server_error.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
-
-/** What is true of a committed twin or relationship. */
-interface Entity {
-  /** Its row's graphid. */
-  readonly row: string;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-/** A change of one subject as an event should tell it. */
-export interface Entry {
-  readonly subject: string;
-  /** `Create 7`, `Update 8` or `Delete`; each state has a number of its own. */
-  readonly told: string;
-}
+import { Draft, type Entity, type Entry, keyOf } from "./draft.ts";
 
 const TWINS = 12;
 const RELATIONSHIPS = 3;
@@ -27,7 +14,7 @@ const MODELS = ["dtmi:example:Counter;1", "dtmi:example:Counter;2"];
 const LONGEST_PAUSE = 150;
 
 /**
- * Writes random changes of twins and relationships of its own, whatever becomes of the server meanwhile, and knows what
+ * Writes random changes and telemetry of twins and relationships of its own, whatever becomes of the server meanwhile, and knows what
  * was committed. Transactions have one to many changes; some are rolled back, some have savepoints that are, and now
  * and then one changes hundreds of twins.
  */
@@ -152,6 +139,7 @@ export class GraphLedger {
   /** Something happens to one twin or relationship that has not changed yet. */
   async #change(draft: Draft): Promise<void> {
     const twin = `${this.#name}-${this.#random.below(TWINS)}`;
+    if (this.#random.below(6) === 0) return await this.#measure(draft, twin);
     const relationship = `${twin}/relationships/r-${this.#random.below(RELATIONSHIPS)}`;
     const isTwin = this.#random.below(3) > 0 || !draft.entities.has(twin);
     const isDelete = this.#random.below(5) === 0;
@@ -170,6 +158,20 @@ export class GraphLedger {
     }
     const body = isTwin ? this.#twinBody(twin, entity) : this.#relationshipBody(subject, draft, entity);
     await this.#put(draft, subject, body, entity);
+  }
+
+  /** Telemetry, by a logical message of the transaction. */
+  async #measure(draft: Draft, twin: string): Promise<void> {
+    const n = ++this.#number;
+    const telemetry = {
+      digitalTwinId: twin,
+      messageId: `${twin}-${n}`,
+      graphName: "digitaltwins",
+      telemetry: { twin, n },
+    };
+    const text = quoteString(JSON.stringify(telemetry));
+    await this.#run(`SELECT pg_logical_emit_message(true, 'digitaltwins_telemetry', ${text})`);
+    draft.measure(twin, n);
   }
 
   async #delete(draft: Draft, subject: string): Promise<void> {
@@ -275,36 +277,6 @@ export class GraphLedger {
 /** The server went away, and with it the answer. */
 class LossError extends Error {
   override readonly name = "LossError";
-}
-
-/** What a transaction would make of the graph. */
-class Draft {
-  readonly entities: Map<string, Entity>;
-  readonly entries: Entry[] = [];
-  /** Each changes once: runs of changes of one row are merged into one event. */
-  readonly changed: Set<string>;
-
-  constructor(entities: ReadonlyMap<string, Entity>, changed: ReadonlySet<string> = new Set()) {
-    this.entities = new Map(entities);
-    this.changed = new Set(changed);
-  }
-
-  put(subject: string, entity: Entity, action: "Create" | "Update"): void {
-    this.entities.set(subject, entity);
-    this.changed.add(subject);
-    this.entries.push({ subject, told: `${action} ${entity.body["n"]}` });
-  }
-
-  delete(subject: string): void {
-    this.entities.delete(subject);
-    this.changed.add(subject);
-    this.entries.push({ subject, told: "Delete" });
-  }
-}
-
-/** The twin that a subject belongs to, by which events are in order. */
-export function keyOf(subject: string): string {
-  return subject.split("/", 1)[0] ?? subject;
 }
 
 function tableOf(subject: string): string {

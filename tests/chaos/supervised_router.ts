@@ -7,7 +7,13 @@ const LONGEST_STOP = 60_000;
 /** The code of a process that SIGTERM has ended. */
 const UNHEARD = 128 + 15;
 
-/** A router that is started anew whenever it was ended. That it ends by itself is a failure. */
+/** What a router says that cannot begin, because the disk of its store is full. */
+const NO_ROOM = /Cannot keep dead letters and parked events in .*disk/;
+
+/**
+ * A router that is started anew whenever it was ended. That it ends by itself is a failure, unless it has found the disk
+ * full: then it is started until there is room.
+ */
 export class SupervisedRouter implements AsyncDisposable {
   readonly name: string;
   readonly #folder: string;
@@ -39,15 +45,26 @@ export class SupervisedRouter implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { configuration, clock } = this.#world;
     await Deno.mkdir(this.#folder, { recursive: true });
-    const process = await RouterProcess.start(this.#folder, configuration, clock?.environment);
+    this.#watch(await this.#spawn());
+  }
+
+  #spawn(): Promise<RouterProcess> {
+    const { configuration, clock } = this.#world;
+    return RouterProcess.start(this.#folder, configuration, clock?.environment);
+  }
+
+  #watch(process: RouterProcess): void {
     this.#process = process;
     this.#logged = process.output.then(async (output) => {
-      await clock?.clearAfter(process.pid);
+      await this.#world.clock?.clearAfter(process.pid);
       const text = `--- ${process.pid}\n${output}`;
       await Deno.writeTextFile(`${this.#folder}/router.log`, text, { append: true });
-      if (this.#process === process) this.#onFailure(new Error(`The router ended by itself:\n${output}`));
+      if (this.#process !== process) return;
+      if (!NO_ROOM.test(output)) return this.#onFailure(new Error(`The router ended by itself:\n${output}`));
+      const next = await this.#spawn();
+      if (this.#process === process) this.#watch(next);
+      else await next[Symbol.asyncDispose](); // somebody wanted it to end meanwhile
     });
   }
 
@@ -85,14 +102,16 @@ export class SupervisedRouter implements AsyncDisposable {
     clearTimeout(patience);
     await this.#logged;
     // Until its code is loaded, nobody in there hears signals: it ends as any process does, and has not begun anything.
-    const hadBegun = await process.output !== "";
+    const output = await process.output;
+    const hadBegun = output !== "";
+    if (NO_ROOM.test(output)) return;
     if (code !== 0 && (code !== UNHEARD || hadBegun)) {
       this.#onFailure(new Error(`The router ended with ${code} after SIGTERM`));
     }
   }
 
   signal(signal: "SIGSTOP" | "SIGCONT" | "SIGHUP"): void {
-    Deno.kill(this.process.pid, signal);
+    this.process.signal(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

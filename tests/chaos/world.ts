@@ -125,8 +125,9 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
     parking: { parkAfter: "1s" },
     shutdownTimeout: "3s",
     eventSinks,
-    eventRoutes: Object.values(eventSinks).flat().map(({ name }) => {
-      return { sinkName: name, eventFormat: name === "Archive" ? "DataHistory" : "EventNotification" };
+    eventRoutes: Object.values(eventSinks).flat().flatMap(({ name }) => {
+      const eventFormat = name === "Archive" ? "DataHistory" : "EventNotification";
+      return [{ sinkName: name, eventFormat }, { sinkName: name, eventFormat: "Telemetry" }];
     }),
   };
   const owned = stack.move();

@@ -60,7 +60,7 @@ export class RouterProcess implements AsyncDisposable {
   async reload(result: "applied" | "refused" = "applied"): Promise<void> {
     const count = async () => await this.metric(RELOADS(result)) ?? 0;
     const before = await count();
-    this.#signal("SIGHUP");
+    this.signal("SIGHUP");
     await until(async () => await count() > before, `a reload to be ${result}`);
   }
 
@@ -113,17 +113,18 @@ export class RouterProcess implements AsyncDisposable {
 
   /** Ends it without a chance to say goodbye. */
   async kill(): Promise<void> {
-    this.#signal("SIGKILL");
+    this.signal("SIGKILL");
     await this.#child.status;
   }
 
   /** Asks it to end, and gives its exit code. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
-    this.#signal(signal);
+    this.signal(signal);
     return (await this.#child.status).code;
   }
 
-  #signal(signal: Deno.Signal): void {
+  /** Nothing happens to one that has ended. */
+  signal(signal: Deno.Signal): void {
     if (!this.#ended) this.#child.kill(signal);
   }
 
