@@ -48,8 +48,9 @@ const NAMES = `UNKNOWN_SERVER_ERROR NONE OFFSET_OUT_OF_RANGE CORRUPT_MESSAGE UNK
 const REJECTED = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD"]);
 
 /**
- * Somebody has to change permissions, settings or clocks before anything is taken. A topic that is missing is not here:
- * it may be about to be made, or its news on their way to the broker that was asked.
+ * Somebody has to change permissions or settings before anything is taken. A topic that is missing is not here: it may be
+ * about to be made, or its news on their way to the broker that was asked. Nor is a time that a broker does not believe,
+ * which is this machine's: as a rule, what has set a clock wrong sets it right again.
  */
 const FATAL = new Set([
   "INVALID_TOPIC_EXCEPTION",
@@ -60,7 +61,6 @@ const FATAL = new Set([
   "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
   "DELEGATION_TOKEN_AUTHORIZATION_FAILED",
   "DELEGATION_TOKEN_EXPIRED",
-  "INVALID_TIMESTAMP",
   "UNSUPPORTED_SASL_MECHANISM",
   "SASL_AUTHENTICATION_FAILED",
   "SECURITY_DISABLED",

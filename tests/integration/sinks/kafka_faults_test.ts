@@ -248,6 +248,25 @@ test("is down when it may write no more", async (topic) => {
   assert.match(failed[0]?.error.message ?? "", /TOPIC_AUTHORIZATION_FAILED/);
 });
 
+test("delivers again by itself once a clock that the broker does not believe is right", async (topic) => {
+  await createTopics(server.client(), [topic]);
+  await using _proxy = openProxy();
+  await using sink = proxied(topic);
+  await sink.connect(NEVER);
+  const { now } = Date;
+  const events = cloudEvents(2);
+  try {
+    Date.now = () => now() + 2 * 60 * 60 * 1_000;
+    const failed = await deliver(sink, events);
+    assert.deepEqual(summary(failed), ["0 retryable", "1 retryable"]);
+    assert.match(failed[0]?.error.message ?? "", /INVALID_TIMESTAMP/);
+  } finally {
+    Date.now = now;
+  }
+  assert.deepEqual(await deliver(sink, events), []);
+  assertArrived(await readEvents(server.client(), [topic]), events);
+});
+
 test("is down when its login is taken away", async (topic) => {
   await createTopics(server.client(), [topic]);
   await using proxy = openProxy();
