@@ -106,8 +106,9 @@ async function endure(
   await router.stop();
   if (failures.length > 0) throw failures[0];
 
-  say(`changes: ${sumOf(ledgers.map(({ counts }) => counts))}`);
-  say(`faults: ${[...inflicted].sort().map(([name, count]) => `${name} ${count}`).join("; ")}`);
+  say(`written: ${sumOf(ledgers.map(({ counts }) => counts))}`);
+  say(`faults: ${listOf(inflicted)}`);
+  say(`parkings: ${await parkingsOf(standby ? [router, standby] : [router])}`);
   await verify(world, new Map(ledgers.flatMap(({ entries }) => [...entries])), say);
 }
 
@@ -230,6 +231,22 @@ function parseRecord(line: string): Arrival {
   const attribute = (name: string) => new RegExp(`\\bce_${name}:([^,]*)`).exec(headers)?.[1] ?? "";
   const [id, type, subject] = [attribute("id"), attribute("type"), attribute("subject")];
   return { id, type, subject, data: JSON.parse(value) };
+}
+
+/** How often events of each sink were parked, as the routers have told. */
+async function parkingsOf(routers: readonly SupervisedRouter[]): Promise<string> {
+  const parkings = new Map<string, number>();
+  for (const { folder } of routers) {
+    const log = await Deno.readTextFile(`${folder}/router.log`);
+    for (const [, sink = ""] of log.matchAll(/takes no events: they are parked.*"sink":"(\w+)"/g)) {
+      parkings.set(sink, (parkings.get(sink) ?? 0) + 1);
+    }
+  }
+  return listOf(parkings);
+}
+
+function listOf(counts: ReadonlyMap<string, number>): string {
+  return [...counts].sort().map(([name, count]) => `${name} ${count}`).join("; ");
 }
 
 function sumOf(counts: readonly GraphLedger["counts"][]): string {

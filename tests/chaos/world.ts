@@ -80,7 +80,8 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
   let kafka: KafkaServer | undefined;
   if (hasKafka()) {
     kafka = stack.use(await KafkaServer.start());
-    await createTopics(kafka.client(), Object.values(TOPICS), 3);
+    // Of a clock that is behind, retention would take what is new for old.
+    await createTopics(kafka.client(), Object.values(TOPICS), 3, [{ name: "retention.ms", value: "-1" }]);
     proxy("Kafka", kafka.port("PROXIED"), kafka.port("PROXY"));
     const common = {
       brokerList: kafka.address("PROXY"),
