@@ -1,49 +1,34 @@
 import assert from "node:assert/strict";
-import postgres, { type Sql } from "postgres";
-import type { DeliveredEvent } from "../support/ledger.ts";
+import postgres from "postgres";
+import { CountingWriter, createdBy, verifyCount } from "../support/counting_writer.ts";
 import { freePort } from "../support/free_port.ts";
+import type { DeliveredEvent } from "../support/ledger.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { STANDBY, StandbyServer } from "../support/standby_server.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
 import { until } from "../support/until.ts";
-import { WebhookReceiver } from "../support/webhook_receiver.ts";
+import { type ReceivedRequest, WebhookReceiver } from "../support/webhook_receiver.ts";
 
-/** Makes twin after twin, and counts them in another one, until the server is gone or somebody stops it. */
-class Writer {
-  /** Twins whose commit was acknowledged. */
-  readonly acknowledged: string[] = [];
-  #next = 1;
+const PARKED = 'twinrouter_parked_events{sink="Away"}';
 
-  async write(sql: Sql, stop: () => boolean): Promise<void> {
-    while (!stop()) {
-      const n = this.#next++;
-      const id = `twin-${n}`;
-      try {
-        await sql.begin(async (sql) => {
-          await sql`INSERT INTO digitaltwins."Twin" (properties) VALUES (${bodyOf(id, n)})`;
-          await sql`UPDATE digitaltwins."Twin" SET properties = ${bodyOf("counter", n)}
-            WHERE properties::text LIKE '%"$dtId": "counter"%'`;
-        });
-      } catch {
-        return; // and whether it was committed, nobody has said
-      }
-      this.acknowledged.push(id);
-    }
-  }
-}
-
-function bodyOf(id: string, n: number): string {
-  return `{"n": ${n}, "$dtId": "${id}", "$metadata": {"$model": "dtmi:example:Counter;1"}}`;
-}
-
-Deno.test("a primary that dies under load is followed by its standby: nothing is lost, and what comes again has its id", async () => {
+Deno.test("a primary that dies under load is followed by its standby: nothing is lost, not of what is parked or rejected, and what comes again has its id", async () => {
   const settings: Record<string, string> = {};
   await using database = await TwinDatabase.open({ version: 18, settings });
   const primary = database.server;
+  const writer = new CountingWriter();
   await database.sql`SELECT pg_create_physical_replication_slot(${STANDBY})`;
-  await database.sql`INSERT INTO digitaltwins."Twin" (properties) VALUES (${bodyOf("counter", 0)})`;
-  await using receiver = new WebhookReceiver();
+  await writer.begin(database.sql);
+  let isAway = true;
+  const taken: ReceivedRequest[] = [];
+  await using away = new WebhookReceiver({
+    respond(request) {
+      if (isAway) return 503;
+      if (request.method === "POST") taken.push(request);
+      return 204;
+    },
+  });
+  await using picky = new WebhookReceiver({ respond: ({ body }) => REFUSED.test(body) ? 422 : 204 });
   await using folder = await TemporaryFolder.make();
   const standbyPort = freePort();
   const hosts = `127.0.0.1:${primary.port},127.0.0.1:${standbyPort}`;
@@ -51,26 +36,30 @@ Deno.test("a primary that dies under load is followed by its standby: nothing is
     source: {
       connectionString: `postgres://postgres@${hosts}/postgres?target_session_attrs=read-write`,
     },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
+    retry: { initial: "50ms", max: "200ms" },
+    parking: { parkAfter: "500ms" },
+    eventSinks: { webhook: [{ name: "Away", url: away.url }, { name: "Picky", url: picky.url }] },
   });
-  await router.untilReadyIs(200);
+  await until(async () => (await router.readiness())?.body.includes('"streaming"') ?? false, "streaming");
   // A standby that finds the slot when it begins has it soon; else it may look 30 s later.
   Object.assign(settings, { synchronous_standby_names: STANDBY, synchronized_standby_slots: STANDBY });
   await using standby = await StandbyServer.of(primary, standbyPort);
   const second = postgres(standby.server.connectionString, { max: 1, onnotice: () => {} });
   await using _second = { [Symbol.asyncDispose]: () => second.end({ timeout: 1 }) };
-  await router.untilReadyIs(200);
 
-  const writer = new Writer();
   const first = postgres(primary.connectionString, { max: 1, onnotice: () => {} });
   let hasEnough = false;
   const writing = writer.write(first, () => hasEnough);
-  await until(async () => {
-    // A slot begins to be kept where the server has noted which transactions run, which it does every 15 s.
-    await database.sql`SELECT pg_log_standby_snapshot()`;
-    const slots = await second`SELECT FROM pg_replication_slots WHERE synced AND NOT temporary`;
-    return slots.length > 0 && writer.acknowledged.length > 200;
-  }, "the slot on the standby, and some load");
+  await until(
+    async () => {
+      // A slot begins to be kept where the server has noted which transactions run, which it does every 15 s.
+      await database.sql`SELECT pg_log_standby_snapshot()`;
+      const slots = await second`SELECT FROM pg_replication_slots WHERE synced AND NOT temporary`;
+      return slots.length > 0 && writer.acknowledged.length > 200 && (await router.metric(PARKED) ?? 0) > 200;
+    },
+    "the slot on the standby, some load, and some of it parked",
+    60_000,
+  );
   await primary.kill("SIGKILL");
   await writing;
   await first.end({ timeout: 1 });
@@ -78,37 +67,36 @@ Deno.test("a primary that dies under load is followed by its standby: nothing is
   await second`SELECT pg_promote()`;
   const goingOn = writer.write(second, () => hasEnough);
   await until(() => writer.acknowledged.length > before + 200, "writes on the new primary", 60_000);
+  isAway = false;
   hasEnough = true;
   await goingOn;
 
-  const rows = await second<{ id: string }[]>`
-    SELECT properties::text::jsonb ->> '$dtId' AS id FROM digitaltwins."Twin"`;
-  const present = new Set(rows.map(({ id }) => id));
-  for (const id of writer.acknowledged) assert(present.has(id), `${id} was acknowledged, and is there`);
-  present.delete("counter");
-  const created = () => {
-    const events = receiver.posts.map((post) => JSON.parse(post.body) as DeliveredEvent);
-    return new Set(events.filter(({ type }) => type.endsWith("Twin.Create")).map(({ subject }) => subject));
-  };
+  const present = await writer.present(second);
+  const created = (posts: readonly ReceivedRequest[]) => new Set(createdBy(eventsOf(posts))).size;
   await until(
-    () => present.size === created().size,
-    () => `${present.size} twins; there are ${created().size}`,
+    () => present.length === created(taken) && present.length === created(picky.posts),
+    () => `${present.length} twins; there are ${created(taken)} and ${created(picky.posts)}`,
+    60_000,
   );
+  await until(async () => await router.metric(PARKED) === 0, "the outbox to be empty");
   assert.equal(await router.stop(), 0);
 
-  const firsts = new Map<string, DeliveredEvent>();
-  for (const { body } of receiver.posts) {
-    const event = JSON.parse(body) as DeliveredEvent;
-    assert.deepEqual(firsts.get(event.id) ?? event, event, "what comes again is what came first");
-    firsts.set(event.id, event);
-  }
-  const all = [...firsts.values()];
-  const creates = all.filter(({ type }) => type.endsWith("Twin.Create")).map(({ subject }) => subject);
-  assert.deepEqual(creates.toSorted(), [...present].sort(), "every twin once, and no other");
-  const counts = all.filter(({ type }) => type.endsWith("Twin.Update"))
-    .map(({ data }) => `twin-${data.patch?.find(({ path }) => path === "/n")?.value}`);
-  const inOrder = [...present].sort((a, b) =>
-    Number(a.slice("twin-".length)) - Number(b.slice("twin-".length))
+  verifyCount(eventsOf(taken), present);
+  verifyCount(eventsOf(picky.posts), present);
+  const letters = await second<
+    { event: string }[]
+  >`SELECT event FROM digitaltwins_eventing.dead_letter_queue`;
+  const rejected = letters.map(({ event }) => JSON.parse(event) as DeliveredEvent);
+  assert.deepEqual(
+    [...new Set(createdBy(rejected))].sort(),
+    present.filter((id) => id.endsWith("7")).sort(),
+    "all that was rejected is a dead letter",
   );
-  assert.deepEqual(counts, inOrder, "and the counter tells of each, in order");
 });
+
+/** That a twin is new whose number ends with 7. */
+const REFUSED = /"type":"[^"]+Twin\.Create".*"\$dtId": ?"twin-\d*7"/s;
+
+function eventsOf(posts: readonly ReceivedRequest[]): DeliveredEvent[] {
+  return posts.map(({ body }) => JSON.parse(body) as DeliveredEvent);
+}

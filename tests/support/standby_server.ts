@@ -15,8 +15,15 @@ export class StandbyServer implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Makes one of a copy of the primary's files; the primary, which has the slot, is stopped meanwhile. */
-  static async of(primary: PostgresServer, port: number): Promise<StandbyServer> {
+  /**
+   * Makes one of a copy of the primary's files; the primary, which has the slot, is stopped meanwhile.
+   * @param settings of the standby
+   */
+  static async of(
+    primary: PostgresServer,
+    port: number,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<StandbyServer> {
     const folder = await TemporaryFolder.make();
     try {
       await Deno.chmod(folder.path, 0o755); // for the server's user
@@ -41,6 +48,7 @@ export class StandbyServer implements AsyncDisposable {
           primary_slot_name: STANDBY,
           hot_standby_feedback: "on",
           sync_replication_slots: "on",
+          ...settings,
         },
       });
       return new StandbyServer(server, folder);

@@ -37,7 +37,8 @@ export class TwinDatabase implements AsyncDisposable {
     await until(
       async () => {
         const slots = await this.sql<{ confirmed: boolean }[]>`
-        SELECT confirmed_flush_lsn >= ${lsn}::pg_lsn AS confirmed FROM pg_replication_slots`;
+        SELECT confirmed_flush_lsn >= ${lsn}::pg_lsn AS confirmed FROM pg_replication_slots
+        WHERE slot_type = 'logical'`;
         return slots.length > 0 && slots.every(({ confirmed }) => confirmed);
       },
       `the slot to confirm ${lsn}`,
