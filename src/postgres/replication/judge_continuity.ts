@@ -25,7 +25,9 @@ export function* judgeContinuity(
       problem:
         `Cannot go on at ${formatAddress(address)}: it is another database cluster (system identifier ` +
         `${facts.server.systemIdentifier} instead of ${earlier})`,
-      remedy: "If that is meant, start again, and the changes of this one are followed from its slot on.",
+      remedy:
+        "If that is meant, start again: the changes of this one are followed from its slot on, or where it has " +
+        "none from a new one, as onSlotLost says.",
     };
   } else if (facts.slot === undefined && !loss) {
     yield {

@@ -13,12 +13,15 @@ export interface Earlier {
 }
 
 /** The SQL that makes the table, in its schema. */
-const STATEMENT = `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.slots (
+const STATEMENTS = [
+  `CREATE TABLE IF NOT EXISTS digitaltwins_eventing.slots (
   slot text PRIMARY KEY,
   confirmed text NOT NULL,
   publication bigint,
   seen_at timestamptz NOT NULL DEFAULT now()
-)`;
+)`,
+  "ALTER TABLE digitaltwins_eventing.slots ADD COLUMN IF NOT EXISTS system_identifier text",
+];
 
 /**
  * That there has been a slot, kept in the database: so that a router that finds none knows a loss from a beginning. A role
@@ -34,31 +37,43 @@ export class SlotMemory {
     this.#log = log;
   }
 
-  async recall(sql: Sql): Promise<Earlier | undefined> {
+  /**
+   * What is known in this database cluster. What was kept in another one, which this was restored from, says only that
+   * there has been a slot.
+   */
+  async recall(sql: Sql, systemIdentifier: string): Promise<Earlier | undefined> {
     const [table] = await sql<{ exists: boolean }[]>`
       SELECT to_regclass('digitaltwins_eventing.slots') IS NOT NULL AS exists`;
     if (!table?.exists) return undefined;
     try {
-      const [row] = await sql<{ confirmed: string; publication: number | null }[]>`
-        SELECT confirmed, publication::float8 AS publication FROM digitaltwins_eventing.slots
-        WHERE slot = ${this.#slot}`;
-      return row && { confirmed: parseLsn(row.confirmed), publication: row.publication ?? undefined };
+      const [row] = await sql<{ confirmed: string; publication: number | null; cluster: string | null }[]>`
+        SELECT confirmed, publication::float8 AS publication, to_jsonb(s) ->> 'system_identifier' AS cluster
+        FROM digitaltwins_eventing.slots s WHERE slot = ${this.#slot}`;
+      if (!row) return undefined;
+      const { confirmed, publication, cluster } = row;
+      if (cluster !== null && cluster !== systemIdentifier) return { confirmed: 0n, publication: undefined };
+      return { confirmed: parseLsn(confirmed), publication: publication ?? undefined };
     } catch (error) {
       this.#refuse(error);
       return undefined;
     }
   }
 
-  async keep(sql: Sql, { confirmed, publication }: Earlier): Promise<void> {
+  /** @param systemIdentifier of the cluster where it was so */
+  async keep(sql: Sql, systemIdentifier: string, { confirmed, publication }: Earlier): Promise<void> {
     try {
       const [table] = await sql<{ exists: boolean }[]>`
-        SELECT to_regclass('digitaltwins_eventing.slots') IS NOT NULL AS exists`;
-      if (!table?.exists) await makeEventingTables(sql, [STATEMENT]);
+        SELECT EXISTS (
+          SELECT FROM pg_attribute WHERE attrelid = to_regclass('digitaltwins_eventing.slots')
+            AND attname = 'system_identifier'
+        ) AS exists`;
+      if (!table?.exists) await makeEventingTables(sql, STATEMENTS);
       await sql`
-        INSERT INTO digitaltwins_eventing.slots (slot, confirmed, publication)
-        VALUES (${this.#slot}, ${formatLsn(confirmed)}, ${publication ?? null})
+        INSERT INTO digitaltwins_eventing.slots (slot, confirmed, publication, system_identifier)
+        VALUES (${this.#slot}, ${formatLsn(confirmed)}, ${publication ?? null}, ${systemIdentifier})
         ON CONFLICT (slot) DO UPDATE
-          SET confirmed = excluded.confirmed, publication = excluded.publication, seen_at = now()`;
+          SET confirmed = excluded.confirmed, publication = excluded.publication,
+            system_identifier = excluded.system_identifier, seen_at = now()`;
     } catch (error) {
       this.#refuse(error);
     }
@@ -71,7 +86,9 @@ export class SlotMemory {
       `Cannot remember slot ${this.#slot}: ${
         messageOf(error)
       }. If it is dropped while no router runs, that is not ` +
-        `noticed. Run as a superuser, and grant SELECT, INSERT and UPDATE to this router's role:\n${CREATE_EVENTING_SCHEMA};\n${STATEMENT};`,
+        `noticed. Run as a superuser, and grant SELECT, INSERT and UPDATE to this router's role:\n${CREATE_EVENTING_SCHEMA};\n${
+          STATEMENTS.join(";\n")
+        };`,
     );
   }
 }

@@ -105,8 +105,9 @@ export async function openSource(
     await writeGapMessage(sql, settings.slot, { ...loss, graphs });
   }
   const slot = isNew ? await readSlot(sql, settings.slot) : facts.slot;
-  if (settings.onSlotLost && settings.onSlotLost !== "fail") {
-    await context.memory.keep(sql, { confirmed: slot?.confirmedFlushLsn ?? 0n, publication });
+  if (replacesSlot(settings)) {
+    const confirmed = slot?.confirmedFlushLsn ?? 0n;
+    await context.memory.keep(sql, server.systemIdentifier, { confirmed, publication });
   }
   const connection = await openConnection(settings.connection, { replication: "database" }, signal, address);
   resources.use(connection);
@@ -150,19 +151,29 @@ async function prepare(
 ): Promise<Prepared> {
   using _ = endOnAbort(sql, signal);
   const facts = await readServerFacts(sql, settings);
-  const loss = findLoss(facts, earlier ?? await memory.recall(sql), settings);
+  const cluster = facts.server.systemIdentifier;
+  const loss = findLoss(facts, earlier ?? await memory.recall(sql, cluster), settings);
   const findings = [
     ...judgeContinuity(facts, systemIdentifier, loss, settings, address),
     ...preflight(loss?.isReplaced ? withoutSlot(facts) : facts, settings),
   ];
   const obstacles = findings.filter(({ severity }) => severity !== "warning");
-  if (obstacles.length > 0) throw new PreflightError(obstacles);
+  if (obstacles.length > 0) {
+    const error = new PreflightError(obstacles);
+    // Whoever starts next here would take it for the beginning.
+    if (
+      error.isLoss && systemIdentifier !== undefined && systemIdentifier !== cluster && replacesSlot(settings)
+    ) {
+      await memory.keep(sql, systemIdentifier, { confirmed: 0n, publication: undefined });
+    }
+    throw error;
+  }
   for (const finding of findings) warn(finding);
   if (loss) {
     const why = loss.reason === "publication_lost"
       ? `publication ${settings.publication} was dropped`
       : facts.slot === undefined
-      ? "it was dropped"
+      ? "it is gone"
       : `the server has given it up (${facts.slot.invalidationReason})`;
     log.error(
       `Slot ${settings.slot} does not have all changes any more: ${why}. What changed after ${
@@ -181,6 +192,11 @@ async function prepare(
   const publication = facts.publication ?? await readPublication(sql, settings.publication);
   if (!publication) throw new Error(`Cannot go on: publication ${settings.publication} is gone again`);
   return { facts, loss, publication: publication.oid };
+}
+
+/** Whether a slot that is lost is made anew. */
+function replacesSlot({ onSlotLost = "fail" }: ReplicationSettings): boolean {
+  return onSlotLost !== "fail";
 }
 
 /** As they will be once it is dropped. */
