@@ -9,6 +9,7 @@ Deno.test("a position is confirmed once the stream has come past all that it rel
     /** What each position that was settled relies on. */
     const needs = new Map<bigint, bigint>();
     let [stored, settled, passed] = [-1n, 0n, 0n];
+    gate.passed(passed);
     for (const { kind, by } of steps) {
       const before = gate.confirmable ?? -1n;
       switch (kind) {
