@@ -4,7 +4,7 @@ import type { KafkaOptions } from "./config.ts";
 import type { Connector } from "./connector.ts";
 import { nextRequest, roomForRecord } from "./next_request.ts";
 import { positionOn, type PositionRecord, readRecord, writeRecord } from "./position_record.ts";
-import { identityOf, type Position, positionAfter, Progress } from "./progress.ts";
+import { identityOf, type Position, positionAfter, Progress, type Written } from "./progress.ts";
 import { type KafkaRecord, recordOf } from "./record.ts";
 import { TopicTemplate } from "./topic_template.ts";
 import type { TransactionalSession } from "./transactional_session.ts";
@@ -12,9 +12,8 @@ import type { TransactionalSession } from "./transactional_session.ts";
 const MAX_EVENTS = 1000;
 
 /** A transaction that may have been committed. */
-interface Doubt {
+interface Doubt extends Written {
   readonly transaction: string;
-  readonly events: ReadonlySet<string>;
 }
 
 /**
@@ -45,8 +44,8 @@ export class ExactSink implements Sink {
     this.#topics = new TopicTemplate(options.topic);
   }
 
-  has(event: CloudEvent): boolean {
-    return this.#progress.has(event);
+  has(event: CloudEvent, isApart = false): boolean {
+    return this.#progress.has(event, isApart);
   }
 
   async connect(signal: AbortSignal, resumption?: Resumption): Promise<void> {
@@ -75,7 +74,7 @@ export class ExactSink implements Sink {
     this.#doubt = undefined;
   }
 
-  async deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]> {
+  async deliver(batch: Batch, signal: AbortSignal, isApart = false): Promise<readonly FailedEvent[]> {
     const [session, stream] = [this.#session, this.#stream];
     if (!session || session.isSpent || !stream) {
       throw new SinkError("retryable", "Cannot write to Kafka: not connected");
@@ -89,12 +88,13 @@ export class ExactSink implements Sink {
     const end = tooLarge === -1 ? batch.length : tooLarge;
     const events = batch.slice(0, end);
     if (end > 0) {
-      const position = positionAfter(this.#progress.position, events);
+      const before = this.#progress.position;
+      const position = isApart ? before : positionAfter(before, events);
       const transaction = crypto.randomUUID();
-      this.#doubt = { transaction, events: new Set(events.map(identityOf)) };
+      this.#doubt = { transaction, events: new Set(events.map(identityOf)), isApart };
       await this.#commit(session, stream, { transaction, position, records: records.slice(0, end) }, signal);
       this.#doubt = undefined;
-      this.#progress.advance(position);
+      if (!isApart) this.#progress.advance(position);
     }
     return tooLarge === -1 ? [] : rejectedAt(tooLarge, records, maxRequestBytes);
   }
@@ -130,12 +130,10 @@ export class ExactSink implements Sink {
     throw kind === "rejected" && records.length > 1 ? new SinkError("retryable", message) : refusal;
   }
 
-  #progressAt({ stream, after }: Resumption, record: PositionRecord | undefined): Progress {
-    const position = positionOn(stream, record);
+  #progressAt(resumption: Resumption, record: PositionRecord | undefined): Progress {
     const wasCommitted = this.#doubt !== undefined && record?.transaction === this.#doubt.transaction;
-    const found = wasCommitted ? this.#doubt?.events : undefined;
-    const isNext = after !== undefined && position?.last === identityOf(after);
-    return new Progress(position, isNext || found !== undefined, found);
+    const found = wasCommitted ? this.#doubt : undefined;
+    return Progress.resumed(positionOn(resumption.stream, record), resumption, found);
   }
 
   /** Another process with the same transactional id that has taken over is not to be shut out in its turn. */

@@ -1,4 +1,4 @@
-import type { CloudEvent } from "../../src/sink/sink.ts";
+import type { CloudEvent, Resumption } from "../../src/sink/sink.ts";
 
 /**
  * How far a sink has come in its stream: transactions that were committed before `lsn` are delivered, and of the one at
@@ -43,6 +43,13 @@ export function positionAfter(
   return at;
 }
 
+/** Events, by `identityOf`, that go together. */
+export interface Written {
+  readonly events: ReadonlySet<string>;
+  /** They came apart from the stream. */
+  readonly isApart: boolean;
+}
+
 /** Tells, of a stream's events in their order, which are delivered. */
 export class Progress {
   #position: Position | undefined;
@@ -57,12 +64,29 @@ export class Progress {
     this.#found = found;
   }
 
+  /**
+   * As a sink goes on that has read this position.
+   * @param found what it had written without knowing whether it was committed, and was
+   */
+  static resumed(
+    position: Position | undefined,
+    { after, takenOverAt }: Resumption,
+    found?: Written,
+  ): Progress {
+    const isPassed = (after !== undefined && position?.last === identityOf(after)) ||
+      (position !== undefined && takenOverAt !== undefined && position.lsn <= takenOverAt) ||
+      found?.isApart === false;
+    return new Progress(position, isPassed, found?.events);
+  }
+
   get position(): Position | undefined {
     return this.#position;
   }
 
-  has(event: CloudEvent): boolean {
+  /** @param isApart whether it comes apart from the stream, so that the position says nothing of it */
+  has(event: CloudEvent, isApart = false): boolean {
     if (this.#found.size > 0 && this.#found.has(identityOf(event))) return true;
+    if (isApart) return false;
     const lsn = lsnOf(event);
     if (lsn === undefined || this.#position === undefined) return false;
     if (lsn !== this.#position.lsn) return lsn < this.#position.lsn;

@@ -13,9 +13,14 @@ export interface Outcome {
 }
 
 /** Calls `deliver` once. Never throws, whatever the sink does, and resolves in a later turn in any case. */
-export async function attempt(sink: Sink, batch: Batch, signal: AbortSignal): Promise<Outcome> {
+export async function attempt(
+  sink: Sink,
+  batch: Batch,
+  signal: AbortSignal,
+  isApart: boolean,
+): Promise<Outcome> {
   try {
-    const failures = await sink.deliver(batch, signal);
+    const failures = await sink.deliver(batch, signal, isApart);
     if (failures.length === 0) return ALL_TAKEN;
     const stray = failures.find(({ index }) => batch[index] === undefined);
     if (stray === undefined) return { failed: byIndex(failures) };

@@ -156,9 +156,9 @@ export class Dispatcher implements AsyncDisposable {
     const unsettled = this.#checkpoint.add(event, targets.length);
     for (const { sink, route } of targets) {
       const parking = this.#roster.at(sink);
-      if (this.#settledEarlier?.size && this.#hasSettled(parking.sink, event)) {
-        this.#checkpoint.settle(unsettled);
-      } else parking.enqueue(new QueuedEvent(unsettled, route));
+      const queued = new QueuedEvent(unsettled, route);
+      if (this.#settledEarlier?.size && this.#hasSettled(parking.sink, event)) parking.settledEarlier(queued);
+      else parking.enqueue(queued);
     }
   }
 

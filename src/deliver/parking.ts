@@ -60,6 +60,8 @@ export class Parking {
   readonly #worker: SinkWorker;
   readonly #surroundings: ParkingSurroundings;
   readonly #outstanding = new OutstandingEvents();
+  /** Where it was when the sink began to keep its own position. */
+  #takenOverAt: StreamPosition | undefined;
   readonly #watch: OutageWatch;
   readonly #forgotten: ForgottenEvents;
   /** Of what is read from the outbox. */
@@ -168,6 +170,7 @@ export class Parking {
   get isStuckOrIdle(): boolean {
     if (!this.#forgotten.isStuckOrIdle || this.#reading) return false;
     if (!this.#isParked || !this.#isRecalled || !this.#surroundings.mayDeliver()) return true;
+    if (this.keepsPosition && !this.#writing) return true;
     if (this.#cancelRetry || (this.#isFull && !this.#writing)) return true;
     return this.#held.events === 0 && !this.#writing;
   }
@@ -184,27 +187,40 @@ export class Parking {
 
   /** Other settings count from now on. */
   serve(settings: SinkSettings): void {
+    const { settledUpTo } = this;
     this.#settings = settings;
+    this.#takenOverAt = settledUpTo;
     this.step();
   }
 
-  /** All events up to here are settled or safe in the outbox; undefined while nothing is known of any. */
+  /**
+   * All events up to here are settled or safe in the outbox; undefined while nothing is known of any. Of a sink that keeps
+   * its position, those before it did.
+   */
   get settledUpTo(): StreamPosition | undefined {
-    return this.#outstanding.settledUpTo;
+    return this.keepsPosition ? this.#takenOverAt : this.#outstanding.settledUpTo;
   }
 
   get sink(): string {
     return this.#settings.name;
   }
 
-  /** It keeps its own position, and cannot have events parked before others. */
+  /** It keeps its own position: nothing of it is put into the outbox, but what is there from before comes first. */
   get keepsPosition(): boolean {
     return this.#settings.sink.batch?.inOrder ?? false;
+  }
+
+  /** The stream tells an event again that was settled before. A sink that keeps its own position has to see it pass. */
+  settledEarlier(event: QueuedEvent): void {
+    event.isSettledEarlier = true;
+    if (this.keepsPosition) this.enqueue(event);
+    else this.#settle(event.unsettled);
   }
 
   /** What is pushed from now on is told otherwise than before. */
   forgetPositions(): void {
     this.#outstanding.forgetPositions();
+    this.#takenOverAt = undefined;
   }
 
   /** An event of the stream, after all that came before it. */
@@ -453,7 +469,7 @@ export class Parking {
   }
 
   #write(): void {
-    if (this.#writing || this.#cancelRetry || !this.#shouldWrite) return;
+    if (this.keepsPosition || this.#writing || this.#cancelRetry || !this.#shouldWrite) return;
     const batch = this.#nextBatch();
     if (batch.length === 0) return;
     this.#writing = this.#writeBatch(batch).finally(() => {

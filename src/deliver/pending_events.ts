@@ -23,12 +23,16 @@ export class QueuedEvent {
   isBuried = false;
   /** Which history of the database it is of, as the worker counts them. */
   history = 0;
+  /** It was settled before the router started. */
+  isSettledEarlier = false;
   /** It was not sent, since somebody else sees to it. */
   isLeftOut = false;
   /** What was tried, once a delivery has failed. */
   failures: Failures | undefined = undefined;
-  /** The queue's. */
+  // The queue's.
   next: QueuedEvent | undefined = undefined;
+  /** Counts up in the order in which events came. */
+  turn = 0;
   /** The outbox's, once it has got one. */
   parking: ParkingPlace | undefined = undefined;
   /** Nobody but the outbox is to get it. */
@@ -43,6 +47,11 @@ export class QueuedEvent {
     this.unsettled = unsettled;
     this.route = route;
     this.origin = origin;
+  }
+
+  /** It does not come in its place in the stream: once it is in the outbox, or may be, it comes when it can. */
+  get isApart(): boolean {
+    return this.origin !== undefined || this.parking !== undefined;
   }
 
   /** Events of one key are delivered in order. */
@@ -110,8 +119,10 @@ export class PendingEvents {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that are free again and have events waiting. */
   readonly #ready = new LinkedQueue<Lane>();
+  #turns = 0;
 
   push(event: QueuedEvent): void {
+    event.turn = ++this.#turns;
     this.#fresh.push(event);
     this.#freshBytes += event.unsettled.bytes;
   }
@@ -177,13 +188,9 @@ export class PendingEvents {
     return events;
   }
 
-  /** Has everything wait in the order of the stream; nothing may be taken. */
+  /** Has everything wait in the order in which it came; nothing may be taken. */
   putInOrder(): void {
-    const commitOf = ({ unsettled: { event: { position } } }: QueuedEvent) => position?.commitLsn ?? 0n;
-    const all = this.takeAll().toSorted((a, b) =>
-      commitOf(a) < commitOf(b) ? -1 : commitOf(a) > commitOf(b) ? 1 : 0
-    );
-    for (const event of all) this.push(event);
+    for (const event of this.takeAll().toSorted((a, b) => a.turn - b.turn)) this.push(event);
   }
 
   /** Takes every event that waits; keys that are held stay so. */

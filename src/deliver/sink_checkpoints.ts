@@ -13,8 +13,6 @@ const LONG_INTERVAL = 30_000;
 /** Who knows how far a sink is. */
 interface Follower {
   readonly sink: string;
-  /** Its far end knows better. */
-  readonly keepsPosition: boolean;
   readonly settledUpTo: StreamPosition | undefined;
 }
 
@@ -70,16 +68,13 @@ export class SinkCheckpoints {
   /** By sink, what it had settled before the router started. */
   async load(): Promise<SettledEarlier> {
     const settled = new Map<string, SettledBefore>();
-    const own = new Set(
-      this.#surroundings.followers().filter((it) => it.keepsPosition).map(({ sink }) => sink),
-    );
     try {
       const { checkpoints, lsn } = await this.#store.load();
       for (const checkpoint of checkpoints) {
         const [routes, last = ""] = checkpoint.last.split(" ");
         const known = { ...checkpoint, last: routes === this.#routes ? last : "" };
         const position = this.#stream && positionOn(this.#stream, known);
-        if (position && !own.has(checkpoint.sink)) settled.set(checkpoint.sink, new SettledBefore(position));
+        if (position) settled.set(checkpoint.sink, new SettledBefore(position));
       }
       return { bySink: settled, lsn };
     } catch (error) {
@@ -112,8 +107,8 @@ export class SinkCheckpoints {
     const stream = this.#stream;
     if (this.#saving || !stream || !this.#surroundings.mayDeliver()) return;
     const moved = new Map<string, StreamPosition>();
-    for (const { sink, keepsPosition, settledUpTo } of this.#surroundings.followers()) {
-      if (settledUpTo && !keepsPosition && settledUpTo !== this.#saved.get(sink)) {
+    for (const { sink, settledUpTo } of this.#surroundings.followers()) {
+      if (settledUpTo && settledUpTo !== this.#saved.get(sink)) {
         moved.set(sink, settledUpTo);
       }
     }

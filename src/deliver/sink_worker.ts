@@ -267,6 +267,7 @@ export class SinkWorker {
   /** After a halt: has the queue go on with a sink that is to be connected, perhaps for the first time. */
   serve(settings: SinkSettings): void {
     const { lingerMs = 0, concurrency = 1, inOrder = false } = settings.sink.batch ?? {};
+    if (inOrder && !this.#inOrder) this.#trail.takeOver();
     this.#settings = settings;
     this.#sink = settings.sink;
     this.#limits = batchLimits(settings);
@@ -335,7 +336,7 @@ export class SinkWorker {
     while (this.#flights.size < atOnce) {
       // Of a queue that is full, nobody would bring more.
       if (this.hasRoom && this.#pending.mayGrow(limits) && this.#linger.waits()) return;
-      const taken = this.#pending.take(limits, isProbe);
+      const taken = this.#ofOneKind(this.#pending.take(limits, isProbe));
       if (taken.length === 0) return;
       this.#linger.sent();
       const batch = this.#leaveOut(taken);
@@ -351,10 +352,19 @@ export class SinkWorker {
     return this.#buried === 0 && this.#trail.resumption !== undefined && this.#surroundings.mayDeliver();
   }
 
+  /** In order, what comes apart from the stream goes apart from the rest. */
+  #ofOneKind(taken: readonly QueuedEvent[]): readonly QueuedEvent[] {
+    const end = this.#inOrder ? taken.findIndex(({ isApart }) => isApart !== taken[0]?.isApart) : -1;
+    if (end < 0) return taken;
+    this.#pending.restore(taken.slice(end));
+    return taken.slice(0, end);
+  }
+
   /** Of events that have been taken, those that are still to be sent. */
   #leaveOut(taken: readonly QueuedEvent[]): readonly QueuedEvent[] {
     const batch = taken.filter((event) =>
-      !this.#surroundings.isSettledElsewhere(event) && !(this.#inOrder && this.#hasAlready(event))
+      !this.#surroundings.isSettledElsewhere(event) && !(this.#inOrder && this.#hasAlready(event)) &&
+      !event.isSettledEarlier
     );
     if (batch.length === taken.length) return taken;
     const keys = new Set(batch.map(({ key }) => key));
@@ -363,6 +373,7 @@ export class SinkWorker {
       if (kept.has(event)) continue;
       if (!keys.has(event.key)) this.#pending.release(event.key);
       event.isLeftOut = this.#surroundings.isSettledElsewhere(event);
+      if (this.#inOrder && !event.isLeftOut) this.#trail.taken([event]);
       this.#forget(event);
     }
     this.#meter.queue(this.#events, this.#bytes);
@@ -370,10 +381,13 @@ export class SinkWorker {
     return batch;
   }
 
-  /** Nobody needs the event of the stream any more, because the sink has it or the database has not. */
+  /** Nobody needs the event any more, because the sink has it or the database has not. */
   #hasAlready(event: QueuedEvent): boolean {
-    if (event.origin?.letter !== undefined) return false;
-    return this.#trail.isObsolete(event) || (this.#sink.has?.(event.unsettled.event.event) ?? false);
+    if (this.#trail.isObsolete(event)) return true;
+    const { event: deliverable } = event.unsettled;
+    const hasIt = this.#sink.has?.(deliverable.event, event.isApart) ?? false;
+    if (event.isSettledEarlier && !hasIt) this.#trail.takeOver(deliverable);
+    return hasIt;
   }
 
   async #connect(): Promise<void> {
@@ -406,7 +420,12 @@ export class SinkWorker {
     this.#flights.add(flight);
     const events = batch.map((event) => event.unsettled.event.event);
     const calls = this.#calls.signal;
-    const { failed, thrown, fault } = await attempt(this.#sink, events, this.#signal);
+    const { failed, thrown, fault } = await attempt(
+      this.#sink,
+      events,
+      this.#signal,
+      batch[0]?.isApart ?? false,
+    );
     if (!this.#flights.delete(flight)) return; // it was given up
     if (fault !== undefined) this.#health.faulty(fault);
     if (thrown !== undefined) this.#needsConnect = true;

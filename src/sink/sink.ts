@@ -49,6 +49,11 @@ export interface Resumption {
    * is whatever is not confirmed, from the beginning of a transaction.
    */
   readonly after?: CloudEvent;
+  /**
+   * A sink that kept no position was in its place, and took events of the transactions up to this commit LSN: what comes
+   * next of these is new, unless it lies before an earlier transaction's position.
+   */
+  readonly takenOverAt?: bigint;
 }
 
 /**
@@ -73,14 +78,17 @@ export interface Sink extends AsyncDisposable {
    * later event of the same partition key: it returns those as `retryable` too; with `inOrder` it
    * sends nothing after a failed event. Called at most `concurrency` times at once. After an abort nothing may still go
    * out.
+   * @param isApart of sinks with `inOrder`: whether the events come apart from the stream, from the outbox or as dead
+   * letters that are tried again. They say nothing of a position, and never come in one batch with others.
    */
-  deliver(batch: Batch, signal: AbortSignal): Promise<readonly FailedEvent[]>;
+  deliver(batch: Batch, signal: AbortSignal, isApart?: boolean): Promise<readonly FailedEvent[]>;
 
   /**
-   * Whether an event of the stream is durable at the far end already, as `connect` found and `deliver` left it; such an
-   * event is settled and not delivered. Asked of each event once between two connects, in order. Sinks with `inOrder` only.
+   * Whether an event is durable at the far end already, as `connect` found and `deliver` left it; such an event is settled
+   * and not delivered. Asked of each event once between two connects, in order. Sinks with `inOrder` only.
+   * @param isApart as of `deliver`: then the position says nothing of it
    */
-  has?(event: CloudEvent): boolean;
+  has?(event: CloudEvent, isApart?: boolean): boolean;
 
   /** Lets go of the far end. Called once, with no `deliver` under way. */
   [Symbol.asyncDispose](): Promise<void>;
