@@ -4,10 +4,11 @@ import type { Clock } from "../sink/clock.ts";
 import { isInTime } from "./is_in_time.ts";
 import { Parking, type ParkingSurroundings } from "./parking.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
-import { SinkWorker, type Surroundings } from "./sink_worker.ts";
+import { SinkWorker } from "./sink_worker.ts";
+import type { WorkerSurroundings } from "./worker_surroundings.ts";
 
 /** What a place needs of the dispatcher, for the worker and the parking of its sink. */
-export type PlaceSurroundings = Omit<Surroundings, "settled"> & ParkingSurroundings;
+export type PlaceSurroundings = Omit<WorkerSurroundings, "settled"> & ParkingSurroundings;
 
 /** Milliseconds that a sink gets to let go after the abort. */
 const GRACE = 2000;
