@@ -1,15 +1,15 @@
 import type { RouterEvent } from "../event/cloud_event.ts";
 import { OWN_DIALECT } from "../event/dialect.ts";
-import { type Log, logOf } from "../observe/log.ts";
-import type { Metrics } from "../observe/metrics.ts";
+import { logOf } from "../observe/log.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { Connected } from "../postgres/replication/stream_chunk.ts";
 import type { Target } from "../route/router.ts";
 import type { StreamStart } from "../sink/sink.ts";
 import { type Clock, systemClock } from "../sink/clock.ts";
+import { AwaitedConditions } from "./awaited_conditions.ts";
 import { Checkpoint, UnsettledEvent } from "./checkpoint.ts";
-import type { DeadLetterStore } from "./dead_letter.ts";
 import { DeadLetterQueue, type DeadLetterState } from "./dead_letter_queue.ts";
+import type { DispatcherOptions } from "./dispatcher_options.ts";
 import { DroppedEvents } from "./dropped_events.ts";
 import { isInTime } from "./is_in_time.ts";
 import { QueuedEvent } from "./pending_events.ts";
@@ -17,43 +17,12 @@ import { Replays } from "./replays.ts";
 import { type SinkChanges, SinkRoster } from "./sink_roster.ts";
 import { type SettledEarlier, SinkCheckpoints, type StreamIdentity } from "./sink_checkpoints.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
-import type { DeadLetterShelf } from "./store/dead_letter_shelf.ts";
-import type { Checkpoints } from "./store/checkpoints.ts";
-import type { Outbox } from "./store/outbox.ts";
 import { WalGate } from "./wal_gate.ts";
-
-/** What a dispatcher works with. */
-export interface DispatcherOptions {
-  readonly deadLetters: DeadLetterStore;
-  /** Where somebody may ask for dead letters to be tried again; that is looked for only if it is given. */
-  readonly shelf?: DeadLetterShelf;
-  /** Where events wait for sinks that take none; without it they wait in the queues alone. */
-  readonly outbox?: Outbox;
-  /** Where it is kept how far each sink is; without it a restart repeats whatever is not confirmed. */
-  readonly checkpoints?: Checkpoints;
-  /** The type that a gap has on a route; the router's own when left out. */
-  readonly gapType?: (route: string) => string;
-  readonly metrics: Metrics;
-  readonly log?: Log;
-  /** Numbers from 0 to less than 1, for the jitter of retries. */
-  readonly random?: () => number;
-  readonly clock?: Clock;
-  /** Whether anything may be sent now; always, without it. After a change `reconsider` is to be called. */
-  readonly mayDeliver?: () => boolean;
-  /** Called when `confirmable` has grown, once for each step in which it did. */
-  readonly onConfirmable?: (lsn: Lsn) => void;
-}
 
 /** How a stream begins: see `Connected`. */
 export type Beginning =
   & StreamIdentity
   & Pick<Connected, "sameTimelineAsBefore" | "wasElsewhere" | "confirmed">;
-
-interface Waiter {
-  readonly condition: () => boolean;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
 
 /** Milliseconds that dead letters get to be written after the abort. */
 const GRACE = 2000;
@@ -82,7 +51,7 @@ export class Dispatcher implements AsyncDisposable {
   #settledElsewhere: Lsn = 0n;
   /** Ends every delivery. */
   readonly #abort = new AbortController();
-  readonly #waiters = new Set<Waiter>();
+  readonly #awaited = new AwaitedConditions(this.#abort.signal);
   #closed: Promise<void> | undefined;
   readonly #hurry = new AbortController();
 
@@ -196,7 +165,7 @@ export class Dispatcher implements AsyncDisposable {
    */
   room(signal: AbortSignal): Promise<void> | undefined {
     if (this.#hasRoom()) return undefined;
-    return this.#until(() => this.#hasRoom(), signal);
+    return this.#awaited.until(() => this.#hasRoom(), signal);
   }
 
   /** All events queued before may be confirmed as `lsn` once every sink has settled them. */
@@ -279,10 +248,9 @@ export class Dispatcher implements AsyncDisposable {
     const replaysEnd = this.#replays?.stop();
     for (const worker of this.#roster.workers) worker.hurry();
     for (const parking of this.#roster.parkings) parking.hurry();
-    await this.#until(() => this.#isStuckOrIdle(), this.#hurry.signal).catch(() => {});
+    await this.#awaited.until(() => this.#isStuckOrIdle(), this.#hurry.signal).catch(() => {});
     const reason = new DOMException("The router stops delivering", "AbortError");
     this.#abort.abort(reason);
-    for (const waiter of this.#waiters) waiter.reject(reason);
     await Promise.all([
       this.#roster.close(),
       isInTime(this.#deadLetters.close(), GRACE, this.#clock),
@@ -300,29 +268,11 @@ export class Dispatcher implements AsyncDisposable {
       this.#roster.parkings.every((parking) => parking.isStuckOrIdle);
   }
 
-  /** Resolves once the condition, which is looked at after each change, holds. */
-  #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    if (condition()) return Promise.resolve();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter = { condition, resolve, reject };
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else if (this.#abort.signal.aborted) reject(this.#abort.signal.reason);
-    else signal.addEventListener("abort", onAbort);
-    this.#waiters.add(waiter);
-    return promise.finally(() => {
-      signal.removeEventListener("abort", onAbort);
-      this.#waiters.delete(waiter);
-    });
-  }
-
   #changed(): void {
     this.#sinkCheckpoints?.noticed();
     this.#roster.proceed();
     this.#announce();
-    for (const waiter of this.#waiters) {
-      if (waiter.condition()) waiter.resolve();
-    }
+    this.#awaited.look();
   }
 
   #announce(): void {

@@ -1,5 +1,6 @@
 import type { DeadLetter, DeadLetterStore } from "../../src/deliver/dead_letter.ts";
-import { type Beginning, Dispatcher, type DispatcherOptions } from "../../src/deliver/dispatcher.ts";
+import { type Beginning, Dispatcher } from "../../src/deliver/dispatcher.ts";
+import type { DispatcherOptions } from "../../src/deliver/dispatcher_options.ts";
 import type { SinkSettings } from "../../src/deliver/sink_settings.ts";
 import type { Log, LogFields } from "../../src/observe/log.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
