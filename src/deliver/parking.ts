@@ -1,19 +1,19 @@
 import { isWorthTelling } from "../observe/is_worth_telling.ts";
-import type { Log } from "../observe/log.ts";
 import { messageOf } from "../observe/message_of.ts";
-import type { Metrics } from "../observe/metrics.ts";
 import type { Lsn } from "../postgres/lsn.ts";
-import type { Clock } from "../sink/clock.ts";
 import { UnsettledEvent } from "./checkpoint.ts";
 import { dropOldest } from "./drop_oldest.ts";
 import { ForgottenEvents } from "./forgotten_events.ts";
 import { OutageWatch } from "./outage_watch.ts";
+import { OutboxLedger } from "./outbox_ledger.ts";
+import { OutboxTrouble } from "./outbox_trouble.ts";
 import { OutstandingEvents } from "./outstanding_events.ts";
+import type { ParkingSurroundings } from "./parking_surroundings.ts";
 import { type Origin, QueuedEvent } from "./pending_events.ts";
 import { backoff, type RetrySettings } from "./retry_policy.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
-import type { Outbox, ParkedEvent } from "./store/outbox.ts";
+import type { ParkedEvent } from "./store/outbox.ts";
 import type { StreamPosition } from "./stream_position.ts";
 
 /** What is written, and what is read, at once. */
@@ -21,30 +21,6 @@ const BATCH = { maxEvents: 1_000, maxBytes: 4 * 1024 * 1024 };
 const PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 };
 
 const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
-
-/** What a sink's parking needs of the dispatcher. */
-export interface ParkingSurroundings {
-  /** Without it nothing is ever parked. */
-  readonly outbox: Outbox | undefined;
-  readonly metrics: Metrics;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** The type that a gap has on a route. */
-  readonly gapType: (route: string) => string;
-  /** Whether anything may be sent now; the outbox is another router's else. */
-  readonly mayDeliver: () => boolean;
-  /** Whether nobody needs the event any more. */
-  readonly isSettledElsewhere: (event: QueuedEvent) => boolean;
-  /** So many events will never reach the sink, which is no longer wanted; they are settled. */
-  readonly dropped: (sink: string, events: number) => void;
-  /** Events that are settled from now on rely on what the source's WAL has before this. */
-  readonly stored: (lsn: Lsn | undefined) => void;
-  /** This sink has settled the event, or it is parked. */
-  readonly settled: (event: UnsettledEvent) => void;
-  /** There may be room again, or nothing left to do. */
-  readonly changed: () => void;
-}
 
 /**
  * Stands between the stream and a sink's worker. While all is well, events go straight on. Once the sink has taken
@@ -70,29 +46,17 @@ export class Parking {
   /** Until it is known what is in the outbox, what comes is kept back as well. */
   #isParked: boolean;
   #isRecalled: boolean;
-  #generation = 0;
   #parkedAt = 0;
   /** The same by the steady clock; undefined when nothing was parked. */
   #parkedSince: number | undefined;
   /** What the worker does not have: it is on its way to the outbox. */
   readonly #held = { events: 0, bytes: 0 };
-  /** What is in the outbox. */
-  readonly #kept = { events: 0, bytes: 0 };
-  /** Of that, what the worker does not have. */
-  #unread = 0;
-  /** Of that which the worker has, when it was parked, by number. */
-  readonly #window = new Map<number, number>();
-  #number = 0;
-  /** All up to here are in the outbox, and all up to there are the worker's. */
-  #durable = 0;
-  #lastRead = 0;
+  readonly #ledger: OutboxLedger;
+  readonly #trouble: OutboxTrouble;
 
   #writing: Promise<void> | undefined;
   #reading: Promise<void> | undefined;
   #isDropping = false;
-  #cancelRetry: (() => void) | undefined;
-  #failures = 0;
-  #lastError: string | undefined;
   #isFull = false;
   #dropped = 0;
   #isAwake = false;
@@ -100,7 +64,6 @@ export class Parking {
   #isClosing = false;
   #isClosed = false;
   #isGone = false;
-  #hasGauges = true;
   #endWait = () => {};
 
   constructor(settings: SinkSettings, worker: SinkWorker, surroundings: ParkingSurroundings) {
@@ -109,15 +72,16 @@ export class Parking {
     this.#surroundings = surroundings;
     this.#isRecalled = surroundings.outbox === undefined;
     this.#isParked = !this.#isRecalled;
+    this.#ledger = new OutboxLedger(settings.name, surroundings.metrics);
+    this.#trouble = new OutboxTrouble(settings.name, surroundings, () => this.step());
     this.#watch = new OutageWatch(worker, surroundings.clock, () => {
       if (this.#mayPark) this.#park();
       this.step();
     });
     this.#forgotten = new ForgottenEvents(async (events) => {
       await surroundings.outbox?.forget(settings.name, events.map(({ number }) => number));
-      for (const { bytes, isThere } of events) if (isThere) this.#count(-1, -bytes);
-      // Others may have removed some before.
-      if (this.isEmpty && this.#window.size === 0) this.#count(-this.#kept.events, -this.#kept.bytes);
+      for (const { bytes, isThere } of events) if (isThere) this.#ledger.removed(bytes);
+      if (this.isEmpty) this.#ledger.emptied();
     }, {
       ...surroundings,
       changed: () => {
@@ -125,7 +89,6 @@ export class Parking {
         surroundings.changed();
       },
     });
-    this.#count(0, 0);
   }
 
   /** Whether an event that is queued now has a place. */
@@ -146,7 +109,7 @@ export class Parking {
 
   get state(): SinkState {
     const state = this.#worker.state;
-    const { events, bytes } = this.#kept;
+    const { events, bytes } = this.#ledger;
     const queued = {
       queuedEvents: state.queuedEvents + this.#held.events,
       queuedBytes: state.queuedBytes + this.#held.bytes,
@@ -154,8 +117,8 @@ export class Parking {
       parkedBytes: bytes,
     };
     if (!this.#isParked || !this.#isRecalled) return { ...state, ...queued };
-    const holdsSlot = !this.#buffers || this.#lastError !== undefined;
-    const lastError = this.#lastError ?? state.lastError;
+    const holdsSlot = !this.#buffers || this.#trouble.lastError !== undefined;
+    const lastError = this.#trouble.lastError ?? state.lastError;
     return {
       ...state,
       ...queued,
@@ -171,18 +134,18 @@ export class Parking {
     if (!this.#forgotten.isStuckOrIdle || this.#reading) return false;
     if (!this.#isParked || !this.#isRecalled || !this.#surroundings.mayDeliver()) return true;
     if (this.keepsPosition && !this.#writing) return true;
-    if (this.#cancelRetry || (this.#isFull && !this.#writing)) return true;
+    if (this.#trouble.isWaiting || (this.#isFull && !this.#writing)) return true;
     return this.#held.events === 0 && !this.#writing;
   }
 
   /** Nothing of it waits anywhere, but with the worker. */
   get isEmpty(): boolean {
-    return this.#held.events === 0 && this.#unread === 0 && !this.#writing && this.#isRecalled;
+    return this.#held.events === 0 && this.#ledger.unread === 0 && !this.#writing && this.#isRecalled;
   }
 
   /** Whether it was read from the outbox before somebody else may have emptied that. */
   isStale({ parking }: QueuedEvent): boolean {
-    return parking?.generation !== this.#generation;
+    return parking?.generation !== this.#ledger.generation;
   }
 
   /** Other settings count from now on. */
@@ -268,11 +231,7 @@ export class Parking {
     const { name } = this.#settings;
     for (let failures = 1; !this.#isClosed; failures++) {
       try {
-        const { events, bytes, unread, newest } = await outbox.totals(name, this.#lastRead);
-        this.#count(events - this.#kept.events, bytes - this.#kept.bytes);
-        this.#unread = unread;
-        this.#number = Math.max(this.#number, newest);
-        this.#durable = Math.max(this.#durable, newest);
+        this.#ledger.found(await outbox.totals(name, this.#ledger.lastRead));
         break;
       } catch (error) {
         if (failures === 1) {
@@ -287,16 +246,14 @@ export class Parking {
     this.#isPaused = false;
     if (this.#isClosed) return;
     this.#isRecalled = true;
-    if (this.#unread > 0) this.#park("Events are parked from before: they come first");
+    if (this.#ledger.unread > 0) this.#park("Events are parked from before: they come first");
     else this.#goLive();
     this.step();
   }
 
   /** Nothing that is known of the outbox holds. What waits, and is nobody else's, waits behind what is there. */
   #beginAnew(): void {
-    this.#generation++;
-    this.#window.clear();
-    this.#lastRead = 0;
+    this.#ledger.beginAnew();
     this.#isParked = true;
     this.#parkedAt = 0;
     this.#parkedSince = undefined;
@@ -368,10 +325,7 @@ export class Parking {
 
   /** Lets nobody see what is parked any more. */
   forgetGauges(): void {
-    this.#hasGauges = false;
-    const { metrics } = this.#surroundings;
-    metrics.parkedEvents.remove({ sink: this.#settings.name });
-    metrics.parkedBytes.remove({ sink: this.#settings.name });
+    this.#ledger.forgetGauges();
   }
 
   /** Resolves once nothing is under way in the store; what is not written comes again. */
@@ -384,7 +338,7 @@ export class Parking {
   #cancelTimers(): void {
     this.#endWait();
     this.#watch.end();
-    this.#cancelRetry?.();
+    this.#trouble.close();
   }
 
   get #mayPark(): boolean {
@@ -406,23 +360,16 @@ export class Parking {
     this.#surroundings.log.warn(message, {
       sink: name,
       ...(error !== undefined && { error }),
-      ...(this.#unread > 0 && { parkedEvents: this.#unread }),
+      ...(this.#ledger.unread > 0 && { parkedEvents: this.#ledger.unread }),
     });
     this.#surroundings.changed(); // there is room again
-  }
-
-  #nextNumber(): number {
-    // Others may have numbered meanwhile, without our knowing: by the time, none has the number of another.
-    return this.#number = Math.max(this.#number + 1, Math.floor(this.#surroundings.clock.now() * 1000));
   }
 
   /** What is on its way to the outbox goes to the worker instead, and whatever comes after it: all in one step. */
   #goLive(): void {
     this.#isParked = false;
     this.#isFull = false;
-    this.#cancelRetry?.();
-    this.#cancelRetry = undefined;
-    this.#worked();
+    this.#trouble.isOver();
     for (let event = this.#outstanding.oldest; event; event = event.newer) {
       if (!event.isHeld) continue;
       this.#hold(event, -1);
@@ -438,12 +385,12 @@ export class Parking {
 
   #read(): void {
     if (this.#reading || this.#isDropping) return;
-    if (this.#unread === 0) {
+    if (this.#ledger.unread === 0) {
       if (!this.#writing && !this.#watch.isFailing) this.#goLive();
       return;
     }
-    if (this.#isClosing || this.#cancelRetry || !this.#worker.takesOffers) return;
-    this.#reading = this.#readPage().catch((error: unknown) => this.#failed(error)).finally(() => {
+    if (this.#isClosing || this.#trouble.isWaiting || !this.#worker.takesOffers) return;
+    this.#reading = this.#readPage().catch((error: unknown) => this.#trouble.failed(error)).finally(() => {
       this.#reading = undefined;
       this.step();
       this.#surroundings.changed();
@@ -451,25 +398,24 @@ export class Parking {
   }
 
   async #readPage(): Promise<void> {
-    const range = { after: this.#lastRead, upTo: this.#durable, ...PAGE };
-    const supposed = this.#unread;
+    const range = this.#ledger.rangeOf(PAGE);
+    const supposed = this.#ledger.unread;
     const rows = await this.#surroundings.outbox?.page(this.#settings.name, range) ?? [];
-    const generation = this.#generation;
-    this.#worked();
-    if (rows.length === 0) this.#unread -= supposed; // somebody has emptied it
-    for (const { number, route, graph, committedAt, parkedAt, event: cloudEvent } of rows) {
+    const generation = this.#ledger.generation;
+    this.#trouble.worked();
+    if (rows.length === 0) this.#ledger.foundNone(supposed); // somebody has emptied it
+    for (const row of rows) {
+      const { number, route, graph, committedAt, event: cloudEvent } = row;
       const unsettled = new UnsettledEvent({ event: { ...cloudEvent, graph }, graph, committedAt }, Infinity);
       const event = new QueuedEvent(unsettled, route, this.#origin);
       event.parking = { number, generation, state: "parked", isSettled: false };
-      this.#lastRead = number;
-      this.#unread = Math.max(0, this.#unread - 1);
-      this.#window.set(number, parkedAt);
+      this.#ledger.read(row);
       this.#worker.enqueue(event);
     }
   }
 
   #write(): void {
-    if (this.keepsPosition || this.#writing || this.#cancelRetry || !this.#shouldWrite) return;
+    if (this.keepsPosition || this.#writing || this.#trouble.isWaiting || !this.#shouldWrite) return;
     const batch = this.#nextBatch();
     if (batch.length === 0) return;
     this.#writing = this.#writeBatch(batch).finally(() => {
@@ -483,7 +429,7 @@ export class Parking {
   get #shouldWrite(): boolean {
     const { maxEvents, maxBytes } = this.#settings.queue;
     const isHalfFull = this.#held.events >= maxEvents / 2 || this.#held.bytes >= maxBytes / 2;
-    return this.#watch.isFailing || this.#isClosing || isHalfFull || this.#unread > PAGE.maxEvents ||
+    return this.#watch.isFailing || this.#isClosing || isHalfFull || this.#ledger.unread > PAGE.maxEvents ||
       !this.#worker.takesOffers;
   }
 
@@ -497,8 +443,8 @@ export class Parking {
     for (let event = this.#outstanding.oldest; event; event = event.newer) {
       const size = event.unsettled.bytes;
       if (batch.length >= BATCH.maxEvents || (batch.length > 0 && bytes + size > BATCH.maxBytes)) break;
-      const isBeyond = isClosed || this.#kept.bytes + bytes + size > maxParkedBytes;
-      if (whenFull === "block" && event.isHeld && isBeyond && this.#kept.events + batch.length > 0) {
+      const isBeyond = isClosed || this.#ledger.bytes + bytes + size > maxParkedBytes;
+      if (whenFull === "block" && event.isHeld && isBeyond && this.#ledger.events + batch.length > 0) {
         isFull = true;
         break;
       }
@@ -507,7 +453,7 @@ export class Parking {
     }
     isFull &&= batch.length === 0;
     if (isFull && !this.#isFull) {
-      const { bytes: parkedBytes, events: parkedEvents } = this.#kept;
+      const { bytes: parkedBytes, events: parkedEvents } = this.#ledger;
       const { name: sink } = this.#settings;
       this.#surroundings.log.warn("Sink's outbox is full: PostgreSQL keeps what comes next", {
         sink,
@@ -521,7 +467,7 @@ export class Parking {
 
   /** The oldest has waited for too long. */
   get #isTooOld(): boolean {
-    const [parkedAt] = this.#window.values();
+    const { oldestParkedAt: parkedAt } = this.#ledger;
     return parkedAt !== undefined && parkedAt < this.#oldestAllowed;
   }
 
@@ -533,10 +479,10 @@ export class Parking {
     const { outbox, clock } = this.#surroundings;
     if (!outbox) return;
     const parkedAt = clock.now();
-    const generation = this.#generation;
+    const generation = this.#ledger.generation;
     const rows = batch.map((event): ParkedEvent => {
       const { unsettled: { event: { event: cloudEvent, graph, committedAt }, bytes }, route } = event;
-      const number = event.parking?.number ?? this.#nextNumber();
+      const number = event.parking?.number ?? this.#ledger.nextNumber(clock.now());
       event.parking = { number, generation, state: "writing", isSettled: false };
       return { number, route, graph, committedAt, parkedAt, bytes, event: cloudEvent };
     });
@@ -546,7 +492,7 @@ export class Parking {
       this.#written(batch, parkedAt, lsn);
     } catch (error) {
       for (const event of batch) this.#notWritten(event);
-      this.#failed(error);
+      this.#trouble.failed(error);
     }
   }
 
@@ -557,26 +503,12 @@ export class Parking {
       if (!parking) continue;
       this.#outstanding.remove(event);
       parking.state = "parked";
-      this.#durable = Math.max(this.#durable, parking.number);
-      this.#count(1, unsettled.bytes);
-      if (event.isHeld) {
-        this.#hold(event, -1);
-        this.#unread++;
-      } else if (this.#unread > 0) {
-        this.#unread++; // others have to be read before: it is read as well
-      } else {
-        this.#lastRead = Math.max(this.#lastRead, parking.number);
-        this.#window.set(parking.number, parkedAt);
-      }
+      this.#ledger.written(event, parking.number, parkedAt, event.isHeld);
+      if (event.isHeld) this.#hold(event, -1);
       if (parking.isSettled) this.#leave(event);
       this.#settle(unsettled);
     }
-    this.#worked();
-  }
-
-  #worked(): void {
-    this.#failures = 0;
-    this.#lastError = undefined;
+    this.#trouble.worked();
   }
 
   /** It may be there all the same. */
@@ -585,23 +517,6 @@ export class Parking {
     if (!parking) return;
     parking.state = "unsure";
     if (parking.isSettled) this.settled(event);
-  }
-
-  #failed(error: unknown): void {
-    this.#failures++;
-    this.#lastError = messageOf(error);
-    const { log, clock, random } = this.#surroundings;
-    if (this.#failures === 1) {
-      log.error("Cannot use the outbox: events stay where they are until it works", {
-        sink: this.#settings.name,
-        error: this.#lastError,
-      });
-    }
-    if (this.#isClosed || this.#cancelRetry) return;
-    this.#cancelRetry = clock.after(backoff(RETRY, this.#failures, random), () => {
-      this.#cancelRetry = undefined;
-      this.step();
-    });
   }
 
   /** Where the oldest events are dropped for new ones, drops as many as have to be, of those that nobody has read. */
@@ -613,12 +528,11 @@ export class Parking {
     this.#isDropping = true;
     try {
       await this.#reading;
-      for (let isDone = false; !isDone && this.#unread > 0;) {
-        const range = { after: this.#lastRead, upTo: this.#durable, ...PAGE };
-        const excess = { bytes: this.#kept.bytes + bytes - maxParkedBytes, before: this.#oldestAllowed };
+      for (let isDone = false; !isDone && this.#ledger.unread > 0;) {
+        const range = this.#ledger.rangeOf(PAGE);
+        const excess = { bytes: this.#ledger.bytes + bytes - maxParkedBytes, before: this.#oldestAllowed };
         const dropped = await dropOldest(outbox, sink, range, excess, this.#surroundings.gapType);
-        this.#count(-dropped.rows, -dropped.bytes);
-        this.#unread -= dropped.rows;
+        this.#ledger.dropped(dropped.rows, dropped.bytes);
         isDone = dropped.isDone;
         if (dropped.events === 0) continue;
         metrics.parkedDropped.inc({ sink }, dropped.events);
@@ -638,7 +552,7 @@ export class Parking {
   #leave(event: QueuedEvent): void {
     const { parking, unsettled } = event;
     if (!parking || this.#isGone || event.isLeftOut) return; // its row stays
-    this.#window.delete(parking.number);
+    this.#ledger.settled(parking.number);
     this.#forgotten.add({ number: parking.number, bytes: unsettled.bytes, isThere: true });
   }
 
@@ -650,14 +564,5 @@ export class Parking {
     event.isHeld = sign > 0;
     this.#held.events += sign;
     this.#held.bytes += sign * event.unsettled.bytes;
-  }
-
-  #count(events: number, bytes: number): void {
-    this.#kept.events = Math.max(0, this.#kept.events + events);
-    this.#kept.bytes = Math.max(0, this.#kept.bytes + bytes);
-    if (!this.#hasGauges) return;
-    const { metrics } = this.#surroundings;
-    metrics.parkedEvents.set({ sink: this.#settings.name }, this.#kept.events);
-    metrics.parkedBytes.set({ sink: this.#settings.name }, this.#kept.bytes);
   }
 }

@@ -1,0 +1,75 @@
+import type { Log } from "../observe/log.ts";
+import { messageOf } from "../observe/message_of.ts";
+import type { Clock } from "../sink/clock.ts";
+import { backoff, type RetrySettings } from "./retry_policy.ts";
+
+const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
+
+export interface OutboxTroubleSurroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+/** Waits after each failure of the outbox, longer each time until it works again, and tells of the first. */
+export class OutboxTrouble {
+  readonly #sink: string;
+  readonly #of: OutboxTroubleSurroundings;
+  readonly #waited: () => void;
+  #failures = 0;
+  #lastError: string | undefined;
+  #cancel: (() => void) | undefined;
+  #isClosed = false;
+
+  /** @param waited called when a wait is over */
+  constructor(sink: string, surroundings: OutboxTroubleSurroundings, waited: () => void) {
+    this.#sink = sink;
+    this.#of = surroundings;
+    this.#waited = waited;
+  }
+
+  /** Nothing is to be tried for now. */
+  get isWaiting(): boolean {
+    return this.#cancel !== undefined;
+  }
+
+  /** Why it does not work; undefined while it does. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  failed(error: unknown): void {
+    this.#failures++;
+    this.#lastError = messageOf(error);
+    const { log, clock, random } = this.#of;
+    if (this.#failures === 1) {
+      log.error("Cannot use the outbox: events stay where they are until it works", {
+        sink: this.#sink,
+        error: this.#lastError,
+      });
+    }
+    if (this.#isClosed || this.#cancel) return;
+    this.#cancel = clock.after(backoff(RETRY, this.#failures, random), () => {
+      this.#cancel = undefined;
+      this.#waited();
+    });
+  }
+
+  worked(): void {
+    this.#failures = 0;
+    this.#lastError = undefined;
+  }
+
+  /** It does not matter any more. */
+  isOver(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.worked();
+  }
+
+  /** Waits for nothing any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#cancel?.();
+  }
+}
