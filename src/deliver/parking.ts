@@ -1,23 +1,20 @@
-import { isWorthTelling } from "../observe/is_worth_telling.ts";
 import { messageOf } from "../observe/message_of.ts";
-import type { Lsn } from "../postgres/lsn.ts";
 import { UnsettledEvent } from "./checkpoint.ts";
-import { dropOldest } from "./drop_oldest.ts";
 import { ForgottenEvents } from "./forgotten_events.ts";
 import { OutageWatch } from "./outage_watch.ts";
+import { HeldEvents } from "./held_events.ts";
 import { OutboxLedger } from "./outbox_ledger.ts";
 import { OutboxTrouble } from "./outbox_trouble.ts";
+import { OutboxWriter } from "./outbox_writer.ts";
 import { OutstandingEvents } from "./outstanding_events.ts";
 import type { ParkingSurroundings } from "./parking_surroundings.ts";
 import { type Origin, QueuedEvent } from "./pending_events.ts";
 import { backoff, type RetrySettings } from "./retry_policy.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
-import type { ParkedEvent } from "./store/outbox.ts";
 import type { StreamPosition } from "./stream_position.ts";
 
-/** What is written, and what is read, at once. */
-const BATCH = { maxEvents: 1_000, maxBytes: 4 * 1024 * 1024 };
+/** What is read at once. */
 const PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 };
 
 const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
@@ -50,15 +47,12 @@ export class Parking {
   /** The same by the steady clock; undefined when nothing was parked. */
   #parkedSince: number | undefined;
   /** What the worker does not have: it is on its way to the outbox. */
-  readonly #held = { events: 0, bytes: 0 };
+  readonly #held = new HeldEvents();
   readonly #ledger: OutboxLedger;
   readonly #trouble: OutboxTrouble;
+  readonly #writer: OutboxWriter;
 
-  #writing: Promise<void> | undefined;
   #reading: Promise<void> | undefined;
-  #isDropping = false;
-  #isFull = false;
-  #dropped = 0;
   #isAwake = false;
   #isPaused = false;
   #isClosing = false;
@@ -74,6 +68,17 @@ export class Parking {
     this.#isParked = !this.#isRecalled;
     this.#ledger = new OutboxLedger(settings.name, surroundings.metrics);
     this.#trouble = new OutboxTrouble(settings.name, surroundings, () => this.step());
+    this.#writer = new OutboxWriter(settings, {
+      ...surroundings,
+      ledger: this.#ledger,
+      trouble: this.#trouble,
+      outstanding: this.#outstanding,
+      held: this.#held,
+      reading: () => this.#reading,
+      settle: (unsettled) => this.#settle(unsettled),
+      leave: (event) => this.#leave(event),
+      settled: (event) => this.settled(event),
+    });
     this.#watch = new OutageWatch(worker, surroundings.clock, () => {
       if (this.#mayPark) this.#park();
       this.step();
@@ -103,8 +108,7 @@ export class Parking {
   }
 
   get #buffers(): boolean {
-    const { maxEvents, maxBytes } = this.#settings.queue;
-    return this.#held.events < maxEvents && this.#held.bytes < maxBytes;
+    return this.#held.hasRoom(this.#settings.queue);
   }
 
   get state(): SinkState {
@@ -133,14 +137,14 @@ export class Parking {
   get isStuckOrIdle(): boolean {
     if (!this.#forgotten.isStuckOrIdle || this.#reading) return false;
     if (!this.#isParked || !this.#isRecalled || !this.#surroundings.mayDeliver()) return true;
-    if (this.keepsPosition && !this.#writing) return true;
-    if (this.#trouble.isWaiting || (this.#isFull && !this.#writing)) return true;
-    return this.#held.events === 0 && !this.#writing;
+    if (this.keepsPosition && !this.#writer.writing) return true;
+    if (this.#trouble.isWaiting || (this.#writer.isFull && !this.#writer.writing)) return true;
+    return this.#held.events === 0 && !this.#writer.writing;
   }
 
   /** Nothing of it waits anywhere, but with the worker. */
   get isEmpty(): boolean {
-    return this.#held.events === 0 && this.#ledger.unread === 0 && !this.#writing && this.#isRecalled;
+    return this.#held.events === 0 && this.#ledger.unread === 0 && !this.#writer.writing && this.#isRecalled;
   }
 
   /** Whether it was read from the outbox before somebody else may have emptied that. */
@@ -153,6 +157,7 @@ export class Parking {
     const { settledUpTo } = this;
     this.#settings = settings;
     this.#takenOverAt = settledUpTo;
+    this.#writer.serve(settings);
     this.step();
   }
 
@@ -194,7 +199,7 @@ export class Parking {
       if (this.#patience !== undefined) this.#watch.lookAtRoom(this.#patience);
       return;
     }
-    this.#hold(event, 1);
+    this.#held.hold(event);
     if (this.#isAwake) return;
     this.#isAwake = true;
     queueMicrotask(() => {
@@ -226,7 +231,7 @@ export class Parking {
     this.#watch.begin();
     if (this.#isRecalled && hasSameHistory && !wasElsewhere) return;
     this.#isPaused = true;
-    await Promise.all([this.#writing, this.#reading]);
+    await Promise.all([this.#writer.writing, this.#reading]);
     if (this.#isRecalled) this.#beginAnew();
     const { name } = this.#settings;
     for (let failures = 1; !this.#isClosed; failures++) {
@@ -259,13 +264,13 @@ export class Parking {
     this.#parkedSince = undefined;
     for (const event of this.#worker.takeWaiting()) {
       if (event.origin !== undefined && event.origin !== this.#origin) this.#worker.enqueue(event);
-      else if (event.origin === undefined && event.parking?.state !== "parked") this.#hold(event, 1);
+      else if (event.origin === undefined && event.parking?.state !== "parked") this.#held.hold(event);
     }
     for (let event = this.#outstanding.oldest; event;) {
       const { newer } = event;
       event.parking = undefined; // where it may be, others may have been
       if (event.isHeld && this.#surroundings.isSettledElsewhere(event)) {
-        this.#hold(event, -1);
+        this.#held.release(event);
         this.settled(event);
       }
       event = newer;
@@ -302,7 +307,7 @@ export class Parking {
   async halt(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimers();
-    await Promise.all([this.#writing, this.#reading]);
+    await Promise.all([this.#writer.writing, this.#reading]);
   }
 
   /** The sink is not wanted any more: what is in the outbox stays there, and what waits before it is lost. */
@@ -314,7 +319,7 @@ export class Parking {
     for (let event = this.#outstanding.oldest; event;) {
       const { newer } = event;
       if (event.isHeld && event.parking?.state !== "writing") {
-        this.#hold(event, -1);
+        this.#held.release(event);
         this.settled(event);
       }
       event = newer;
@@ -332,7 +337,7 @@ export class Parking {
   async stop(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimers();
-    await Promise.all([this.#writing, this.#reading, this.#forgotten.close()]);
+    await Promise.all([this.#writer.writing, this.#reading, this.#forgotten.close()]);
   }
 
   #cancelTimers(): void {
@@ -368,11 +373,11 @@ export class Parking {
   /** What is on its way to the outbox goes to the worker instead, and whatever comes after it: all in one step. */
   #goLive(): void {
     this.#isParked = false;
-    this.#isFull = false;
+    this.#writer.isOver();
     this.#trouble.isOver();
     for (let event = this.#outstanding.oldest; event; event = event.newer) {
       if (!event.isHeld) continue;
-      this.#hold(event, -1);
+      this.#held.release(event);
       this.#worker.enqueue(event);
     }
     const { clock, log } = this.#surroundings;
@@ -384,9 +389,9 @@ export class Parking {
   }
 
   #read(): void {
-    if (this.#reading || this.#isDropping) return;
+    if (this.#reading || this.#writer.isDropping) return;
     if (this.#ledger.unread === 0) {
-      if (!this.#writing && !this.#watch.isFailing) this.#goLive();
+      if (!this.#writer.writing && !this.#watch.isFailing) this.#goLive();
       return;
     }
     if (this.#isClosing || this.#trouble.isWaiting || !this.#worker.takesOffers) return;
@@ -415,11 +420,8 @@ export class Parking {
   }
 
   #write(): void {
-    if (this.keepsPosition || this.#writing || this.#trouble.isWaiting || !this.#shouldWrite) return;
-    const batch = this.#nextBatch();
-    if (batch.length === 0) return;
-    this.#writing = this.#writeBatch(batch).finally(() => {
-      this.#writing = undefined;
+    if (this.keepsPosition || this.#writer.writing || this.#trouble.isWaiting || !this.#shouldWrite) return;
+    this.#writer.write(() => {
       this.step();
       this.#surroundings.changed();
     });
@@ -427,125 +429,9 @@ export class Parking {
 
   /** When the last of the outbox is about to be read, nothing more is put there. */
   get #shouldWrite(): boolean {
-    const { maxEvents, maxBytes } = this.#settings.queue;
-    const isHalfFull = this.#held.events >= maxEvents / 2 || this.#held.bytes >= maxBytes / 2;
+    const isHalfFull = this.#held.isHalfFull(this.#settings.queue);
     return this.#watch.isFailing || this.#isClosing || isHalfFull || this.#ledger.unread > PAGE.maxEvents ||
       !this.#worker.takesOffers;
-  }
-
-  /** As much as may be parked; what the worker has may in any case. */
-  #nextBatch(): QueuedEvent[] {
-    const batch: QueuedEvent[] = [];
-    let bytes = 0;
-    const { maxParkedBytes = 0, whenFull = "block" } = this.#settings.parking ?? {};
-    const isClosed = whenFull === "block" && this.#isTooOld;
-    let isFull = false;
-    for (let event = this.#outstanding.oldest; event; event = event.newer) {
-      const size = event.unsettled.bytes;
-      if (batch.length >= BATCH.maxEvents || (batch.length > 0 && bytes + size > BATCH.maxBytes)) break;
-      const isBeyond = isClosed || this.#ledger.bytes + bytes + size > maxParkedBytes;
-      if (whenFull === "block" && event.isHeld && isBeyond && this.#ledger.events + batch.length > 0) {
-        isFull = true;
-        break;
-      }
-      batch.push(event);
-      bytes += size;
-    }
-    isFull &&= batch.length === 0;
-    if (isFull && !this.#isFull) {
-      const { bytes: parkedBytes, events: parkedEvents } = this.#ledger;
-      const { name: sink } = this.#settings;
-      this.#surroundings.log.warn("Sink's outbox is full: PostgreSQL keeps what comes next", {
-        sink,
-        parkedEvents,
-        parkedBytes,
-      });
-    }
-    this.#isFull = isFull;
-    return batch;
-  }
-
-  /** The oldest has waited for too long. */
-  get #isTooOld(): boolean {
-    const { oldestParkedAt: parkedAt } = this.#ledger;
-    return parkedAt !== undefined && parkedAt < this.#oldestAllowed;
-  }
-
-  get #oldestAllowed(): number {
-    return this.#surroundings.clock.now() - (this.#settings.parking?.maxParkedAge ?? Infinity);
-  }
-
-  async #writeBatch(batch: readonly QueuedEvent[]): Promise<void> {
-    const { outbox, clock } = this.#surroundings;
-    if (!outbox) return;
-    const parkedAt = clock.now();
-    const generation = this.#ledger.generation;
-    const rows = batch.map((event): ParkedEvent => {
-      const { unsettled: { event: { event: cloudEvent, graph, committedAt }, bytes }, route } = event;
-      const number = event.parking?.number ?? this.#ledger.nextNumber(clock.now());
-      event.parking = { number, generation, state: "writing", isSettled: false };
-      return { number, route, graph, committedAt, parkedAt, bytes, event: cloudEvent };
-    });
-    try {
-      await this.#makeRoom(rows.reduce((sum, { bytes }) => sum + bytes, 0));
-      const lsn = await outbox.park(this.#settings.name, rows);
-      this.#written(batch, parkedAt, lsn);
-    } catch (error) {
-      for (const event of batch) this.#notWritten(event);
-      this.#trouble.failed(error);
-    }
-  }
-
-  #written(batch: readonly QueuedEvent[], parkedAt: number, lsn: Lsn | undefined): void {
-    this.#surroundings.stored(lsn);
-    for (const event of batch) {
-      const { parking, unsettled } = event;
-      if (!parking) continue;
-      this.#outstanding.remove(event);
-      parking.state = "parked";
-      this.#ledger.written(event, parking.number, parkedAt, event.isHeld);
-      if (event.isHeld) this.#hold(event, -1);
-      if (parking.isSettled) this.#leave(event);
-      this.#settle(unsettled);
-    }
-    this.#trouble.worked();
-  }
-
-  /** It may be there all the same. */
-  #notWritten(event: QueuedEvent): void {
-    const { parking } = event;
-    if (!parking) return;
-    parking.state = "unsure";
-    if (parking.isSettled) this.settled(event);
-  }
-
-  /** Where the oldest events are dropped for new ones, drops as many as have to be, of those that nobody has read. */
-  async #makeRoom(bytes: number): Promise<void> {
-    const { outbox, metrics, log } = this.#surroundings;
-    const { maxParkedBytes = 0, whenFull } = this.#settings.parking ?? {};
-    if (whenFull !== "drop-oldest" || !outbox) return;
-    const { name: sink } = this.#settings;
-    this.#isDropping = true;
-    try {
-      await this.#reading;
-      for (let isDone = false; !isDone && this.#ledger.unread > 0;) {
-        const range = this.#ledger.rangeOf(PAGE);
-        const excess = { bytes: this.#ledger.bytes + bytes - maxParkedBytes, before: this.#oldestAllowed };
-        const dropped = await dropOldest(outbox, sink, range, excess, this.#surroundings.gapType);
-        this.#ledger.dropped(dropped.rows, dropped.bytes);
-        isDone = dropped.isDone;
-        if (dropped.events === 0) continue;
-        metrics.parkedDropped.inc({ sink }, dropped.events);
-        if (!isWorthTelling(++this.#dropped)) continue;
-        log.warn("Sink's outbox is full: its oldest events are dropped", {
-          sink,
-          events: dropped.events,
-          times: this.#dropped,
-        });
-      }
-    } finally {
-      this.#isDropping = false;
-    }
   }
 
   /** Of what is in the outbox, the sink has settled one. */
@@ -558,11 +444,5 @@ export class Parking {
 
   #settle(unsettled: UnsettledEvent): void {
     if (unsettled.isAwaited) this.#surroundings.settled(unsettled);
-  }
-
-  #hold(event: QueuedEvent, sign: 1 | -1): void {
-    event.isHeld = sign > 0;
-    this.#held.events += sign;
-    this.#held.bytes += sign * event.unsettled.bytes;
   }
 }
