@@ -1,23 +1,18 @@
-import { messageOf } from "../observe/message_of.ts";
-import { UnsettledEvent } from "./checkpoint.ts";
+import type { UnsettledEvent } from "./checkpoint.ts";
 import { ForgottenEvents } from "./forgotten_events.ts";
 import { OutageWatch } from "./outage_watch.ts";
 import { HeldEvents } from "./held_events.ts";
 import { OutboxLedger } from "./outbox_ledger.ts";
+import { OutboxReader } from "./outbox_reader.ts";
+import { OutboxSurvey } from "./outbox_survey.ts";
 import { OutboxTrouble } from "./outbox_trouble.ts";
 import { OutboxWriter } from "./outbox_writer.ts";
 import { OutstandingEvents } from "./outstanding_events.ts";
 import type { ParkingSurroundings } from "./parking_surroundings.ts";
-import { type Origin, QueuedEvent } from "./pending_events.ts";
-import { backoff, type RetrySettings } from "./retry_policy.ts";
+import type { Origin, QueuedEvent } from "./pending_events.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
 import type { StreamPosition } from "./stream_position.ts";
-
-/** What is read at once. */
-const PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 };
-
-const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 
 /**
  * Stands between the stream and a sink's worker. While all is well, events go straight on. Once the sink has taken
@@ -50,15 +45,15 @@ export class Parking {
   readonly #held = new HeldEvents();
   readonly #ledger: OutboxLedger;
   readonly #trouble: OutboxTrouble;
+  readonly #survey: OutboxSurvey;
+  readonly #reader: OutboxReader;
   readonly #writer: OutboxWriter;
 
-  #reading: Promise<void> | undefined;
   #isAwake = false;
   #isPaused = false;
   #isClosing = false;
   #isClosed = false;
   #isGone = false;
-  #endWait = () => {};
 
   constructor(settings: SinkSettings, worker: SinkWorker, surroundings: ParkingSurroundings) {
     this.#settings = settings;
@@ -68,13 +63,20 @@ export class Parking {
     this.#isParked = !this.#isRecalled;
     this.#ledger = new OutboxLedger(settings.name, surroundings.metrics);
     this.#trouble = new OutboxTrouble(settings.name, surroundings, () => this.step());
+    this.#survey = new OutboxSurvey(settings.name, surroundings);
+    const parts = { ledger: this.#ledger, trouble: this.#trouble };
+    this.#reader = new OutboxReader(settings.name, {
+      ...parts,
+      outbox: surroundings.outbox,
+      origin: this.#origin,
+      enqueue: (event) => worker.enqueue(event),
+    });
     this.#writer = new OutboxWriter(settings, {
       ...surroundings,
-      ledger: this.#ledger,
-      trouble: this.#trouble,
+      ...parts,
       outstanding: this.#outstanding,
       held: this.#held,
-      reading: () => this.#reading,
+      reading: () => this.#reader.reading,
       settle: (unsettled) => this.#settle(unsettled),
       leave: (event) => this.#leave(event),
       settled: (event) => this.settled(event),
@@ -89,10 +91,7 @@ export class Parking {
       if (this.isEmpty) this.#ledger.emptied();
     }, {
       ...surroundings,
-      changed: () => {
-        this.step();
-        surroundings.changed();
-      },
+      changed: () => this.#stepAndTell(),
     });
   }
 
@@ -135,7 +134,7 @@ export class Parking {
 
   /** Nothing of the stream waits to be written, or it cannot be for now. */
   get isStuckOrIdle(): boolean {
-    if (!this.#forgotten.isStuckOrIdle || this.#reading) return false;
+    if (!this.#forgotten.isStuckOrIdle || this.#reader.reading) return false;
     if (!this.#isParked || !this.#isRecalled || !this.#surroundings.mayDeliver()) return true;
     if (this.keepsPosition && !this.#writer.writing) return true;
     if (this.#trouble.isWaiting || (this.#writer.isFull && !this.#writer.writing)) return true;
@@ -231,23 +230,9 @@ export class Parking {
     this.#watch.begin();
     if (this.#isRecalled && hasSameHistory && !wasElsewhere) return;
     this.#isPaused = true;
-    await Promise.all([this.#writer.writing, this.#reading]);
+    await Promise.all([this.#writer.writing, this.#reader.reading]);
     if (this.#isRecalled) this.#beginAnew();
-    const { name } = this.#settings;
-    for (let failures = 1; !this.#isClosed; failures++) {
-      try {
-        this.#ledger.found(await outbox.totals(name, this.#ledger.lastRead));
-        break;
-      } catch (error) {
-        if (failures === 1) {
-          this.#surroundings.log.warn("Cannot look what is parked: the sink gets nothing before", {
-            sink: name,
-            error: messageOf(error),
-          });
-        }
-        await this.#wait(backoff(RETRY, failures, this.#surroundings.random));
-      }
-    }
+    await this.#survey.take(outbox, this.#ledger);
     this.#isPaused = false;
     if (this.#isClosed) return;
     this.#isRecalled = true;
@@ -277,16 +262,6 @@ export class Parking {
     }
   }
 
-  #wait(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#surroundings.clock.after(ms, resolve);
-    this.#endWait = () => {
-      cancel();
-      resolve();
-    };
-    return promise;
-  }
-
   step(): void {
     if (this.#isClosed || this.#isPaused || !this.#isRecalled || !this.#surroundings.outbox) return;
     if (!this.#surroundings.mayDeliver()) return;
@@ -307,7 +282,7 @@ export class Parking {
   async halt(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimers();
-    await Promise.all([this.#writer.writing, this.#reading]);
+    await Promise.all([this.#writer.writing, this.#reader.reading]);
   }
 
   /** The sink is not wanted any more: what is in the outbox stays there, and what waits before it is lost. */
@@ -337,11 +312,11 @@ export class Parking {
   async stop(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimers();
-    await Promise.all([this.#writer.writing, this.#reading, this.#forgotten.close()]);
+    await Promise.all([this.#writer.writing, this.#reader.reading, this.#forgotten.close()]);
   }
 
   #cancelTimers(): void {
-    this.#endWait();
+    this.#survey.close();
     this.#watch.end();
     this.#trouble.close();
   }
@@ -389,48 +364,30 @@ export class Parking {
   }
 
   #read(): void {
-    if (this.#reading || this.#writer.isDropping) return;
+    if (this.#reader.reading || this.#writer.isDropping) return;
     if (this.#ledger.unread === 0) {
       if (!this.#writer.writing && !this.#watch.isFailing) this.#goLive();
       return;
     }
     if (this.#isClosing || this.#trouble.isWaiting || !this.#worker.takesOffers) return;
-    this.#reading = this.#readPage().catch((error: unknown) => this.#trouble.failed(error)).finally(() => {
-      this.#reading = undefined;
-      this.step();
-      this.#surroundings.changed();
-    });
+    this.#reader.read(() => this.#stepAndTell());
   }
 
-  async #readPage(): Promise<void> {
-    const range = this.#ledger.rangeOf(PAGE);
-    const supposed = this.#ledger.unread;
-    const rows = await this.#surroundings.outbox?.page(this.#settings.name, range) ?? [];
-    const generation = this.#ledger.generation;
-    this.#trouble.worked();
-    if (rows.length === 0) this.#ledger.foundNone(supposed); // somebody has emptied it
-    for (const row of rows) {
-      const { number, route, graph, committedAt, event: cloudEvent } = row;
-      const unsettled = new UnsettledEvent({ event: { ...cloudEvent, graph }, graph, committedAt }, Infinity);
-      const event = new QueuedEvent(unsettled, route, this.#origin);
-      event.parking = { number, generation, state: "parked", isSettled: false };
-      this.#ledger.read(row);
-      this.#worker.enqueue(event);
-    }
+  #stepAndTell(): void {
+    this.step();
+    this.#surroundings.changed();
   }
 
   #write(): void {
     if (this.keepsPosition || this.#writer.writing || this.#trouble.isWaiting || !this.#shouldWrite) return;
-    this.#writer.write(() => {
-      this.step();
-      this.#surroundings.changed();
-    });
+    this.#writer.write(() => this.#stepAndTell());
   }
 
   /** When the last of the outbox is about to be read, nothing more is put there. */
   get #shouldWrite(): boolean {
     const isHalfFull = this.#held.isHalfFull(this.#settings.queue);
-    return this.#watch.isFailing || this.#isClosing || isHalfFull || this.#ledger.unread > PAGE.maxEvents ||
+    return this.#watch.isFailing || this.#isClosing || isHalfFull ||
+      this.#ledger.unread > OutboxReader.pageSize ||
       !this.#worker.takesOffers;
   }
 
