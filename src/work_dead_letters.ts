@@ -72,8 +72,9 @@ async function* chosen(
     const page = await shelf.page(query, after, PAGE);
     const wanted = filter ? page.filter(({ event }) => event !== undefined && matches(filter, event)) : page;
     if (wanted.length > 0) yield wanted;
-    if (page.length < PAGE) return;
-    after = page.at(-1)?.id ?? after;
+    const last = page.at(-1);
+    if (!last) return;
+    after = last.id;
   }
 }
 

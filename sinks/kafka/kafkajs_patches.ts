@@ -1,12 +1,14 @@
+import Connection from "kafkajs/src/network/connection.js";
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import v3 from "kafkajs/src/protocol/requests/produce/v3/response.js";
 import v4 from "kafkajs/src/protocol/requests/produce/v4/response.js";
 import v5 from "kafkajs/src/protocol/requests/produce/v5/response.js";
 import v6 from "kafkajs/src/protocol/requests/produce/v6/response.js";
 import v7 from "kafkajs/src/protocol/requests/produce/v7/response.js";
+import { ResponseFrames } from "./response_frames.ts";
 
 /**
- * Three faults of kafkajs 2.2.4 that nothing but its own modules can be cured of. The version is pinned, and tests show
+ * Four faults of kafkajs 2.2.4 that nothing but its own modules can be cured of. The version is pinned, and tests show
  * them to be gone.
  */
 export function patchKafkajs(): void {
@@ -46,6 +48,21 @@ export function patchKafkajs(): void {
     }, Math.min(this.requestTimeout, 100));
   };
 
+  // It believes whatever length a broker gives its response.
+  const process = Connection.prototype.processData;
+  Connection.prototype.processData = function (this: BrokerConnection, data: Uint8Array) {
+    let frames = framesOf.get(this);
+    if (!frames) framesOf.set(this, frames = new ResponseFrames());
+    try {
+      // While it logs in, what is read may be no more than a length.
+      frames.push(data, this.authHandlers ? 0 : CORRELATION_ID);
+    } catch (error) {
+      this.socket.destroy(error);
+      return;
+    }
+    process.call(this, data);
+  };
+
   // A refusal by one partition is thrown as if it were the whole request's, and hides what the others have written. As
   // it is now, `send` gives every partition's own `errorCode`.
   for (const response of [v3, v4, v5, v6, v7]) response.parse = (data: unknown) => Promise.resolve(data);
@@ -76,3 +93,13 @@ interface Request {
   readonly requestTimeout: number;
   timeoutRequest(): void;
 }
+
+interface BrokerConnection {
+  readonly socket: { destroy(error: unknown): void };
+  readonly authHandlers: unknown;
+}
+
+/** With which every response begins. */
+const CORRELATION_ID = 4;
+
+const framesOf = new WeakMap<BrokerConnection, ResponseFrames>();

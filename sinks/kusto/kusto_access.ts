@@ -9,6 +9,9 @@ import { currentCall, within } from "./call.ts";
 import type { Credentials } from "./credentials.ts";
 import { kustoError, KustoRefusal, type Task } from "./kusto_error.ts";
 
+/** Bytes of an answer; those to what is asked here have a few thousand. */
+const LARGEST_ANSWER = 16 * 1024 * 1024;
+
 /** One of a cluster's addresses, as Microsoft's clients reach it. */
 export class KustoAccess implements Disposable {
   readonly origin: string;
@@ -41,7 +44,7 @@ export class KustoAccess implements Disposable {
   bind<Bound extends Client>(client: Bound): Bound {
     const { defaults, interceptors: { request, response } } = client.axiosInstance;
     // By node:http, as Deno 2.9 has it, a request that is stopped goes out once more when its connection was kept open.
-    Object.assign(defaults, { adapter: "fetch", maxBodyLength: -1, maxContentLength: -1 });
+    Object.assign(defaults, { adapter: "fetch", maxBodyLength: -1, maxContentLength: LARGEST_ANSWER });
     request.use((config) => Object.assign(config, { signal: currentCall().signal }));
     // Classified before the client sees it, which would wait and try again when it is told to come later.
     response.use(undefined, (error: unknown) => {

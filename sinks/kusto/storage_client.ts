@@ -2,6 +2,7 @@ import { ContainerClient, type StoragePipelineOptions } from "@azure/storage-blo
 import { QueueClient } from "@azure/storage-queue";
 import { IngestClient } from "azure-kusto-ingest";
 import { Buffer } from "node:buffer";
+import { limitedAnswer } from "../../src/sink/limited_answer.ts";
 import { currentCall } from "./call.ts";
 import type { KustoAccess } from "./kusto_access.ts";
 import { kustoError } from "./kusto_error.ts";
@@ -13,6 +14,9 @@ interface Resource {
 }
 
 type HttpClient = NonNullable<StoragePipelineOptions["httpClient"]>;
+
+/** Bytes of an answer of storage. */
+const LARGEST_ANSWER = 1024 * 1024;
 
 /** By node:http, as Deno 2.9 has it, a request that is stopped goes out once more when its connection was kept open. */
 const httpClient: HttpClient = {
@@ -26,7 +30,7 @@ const httpClient: HttpClient = {
       redirect: "manual",
     });
     const answered = { toJson: () => Object.fromEntries(response.headers) };
-    const bodyAsText = await response.text();
+    const bodyAsText = await limitedAnswer(response, LARGEST_ANSWER).text();
     return { request, status: response.status, headers: answered as typeof headers, bodyAsText };
   },
 };

@@ -1,5 +1,6 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import { SinkError } from "../../src/sink/sink_error.ts";
+import { limitPackets } from "./largest_packet.ts";
 import type { Message } from "./message.ts";
 import { verdictOf } from "./reason_codes.ts";
 import type { Session } from "./session.ts";
@@ -33,6 +34,8 @@ export interface ConnectionSettings {
   readonly session: Session;
   readonly topicIsFixed: boolean;
 }
+
+limitPackets();
 
 /** PUBCOMP's way to say that the exchange was completed before. */
 const PACKET_IDENTIFIER_NOT_FOUND = 0x92;

@@ -7,6 +7,8 @@ import type { Clock } from "../sink/clock.ts";
 
 const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 const MOST_AT_ONCE = 1000;
+/** Of their bodies, in UTF-16 code units; a larger letter is written alone. */
+const LARGEST_AT_ONCE = 8 * 1024 * 1024;
 /** Milliseconds between two words about dead letters in the log. */
 const QUIET = 60_000;
 
@@ -112,7 +114,7 @@ export class DeadLetterQueue {
   }
 
   async #writeSome(): Promise<void> {
-    const entries = this.#entries.slice(0, MOST_AT_ONCE);
+    const entries = this.#next();
     try {
       this.#stored(await this.#store.write(entries.map((entry) => entry.letter)));
     } catch (error) {
@@ -139,6 +141,14 @@ export class DeadLetterQueue {
     this.#lastError = undefined;
     this.#entries = this.#entries.slice(entries.length);
     for (const entry of entries) entry.written();
+  }
+
+  #next(): readonly Entry[] {
+    let length = 0;
+    const end = this.#entries.findIndex(({ letter }, index) =>
+      index === MOST_AT_ONCE || ((length += letter.event.data.length) > LARGEST_AT_ONCE && index > 0)
+    );
+    return this.#entries.slice(0, end < 0 ? this.#entries.length : end);
   }
 
   /** One bad event is worth a word; a flood of them is worth one a minute. */

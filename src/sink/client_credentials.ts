@@ -10,6 +10,7 @@ import {
 import { abortable } from "./abortable.ts";
 import { outcomeOf, retryAfterMs } from "./http_answer.ts";
 import type { BoundFetch, HttpClient } from "./http_client.ts";
+import { limitedAnswer } from "./limited_answer.ts";
 import { SinkError } from "./sink_error.ts";
 
 export interface ClientCredentialsOptions {
@@ -28,6 +29,9 @@ export interface AccessToken {
   /** As of `performance.now()`; Infinity for one that never ends. */
   readonly renewAt: number;
 }
+
+/** Bytes of a token endpoint's answer. */
+const LARGEST_ANSWER = 1024 * 1024;
 
 /** A token is renewed so long before its end; one that lives shorter, after three quarters of its life. */
 const RENEW_BEFORE_MS = 60_000;
@@ -94,7 +98,10 @@ export class ClientCredentials implements AsyncDisposable {
       client,
       clientAuthentication === "post" ? ClientSecretPost(clientSecret) : ClientSecretBasic(clientSecret),
       { ...(scope !== undefined && { scope }), ...(audience !== undefined && { audience }) },
-      { [customFetch]: fetch, [allowInsecureRequests]: this.#url.protocol === "http:" },
+      {
+        [customFetch]: async (url, request) => limitedAnswer(await fetch(url, request), LARGEST_ANSWER),
+        [allowInsecureRequests]: this.#url.protocol === "http:",
+      },
     );
     if (response.status !== 200) throw await this.#refusal(response);
     try {

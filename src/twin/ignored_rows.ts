@@ -4,6 +4,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import { formatLsn } from "../postgres/lsn.ts";
 import type { Transaction } from "../postgres/row_change.ts";
 import type { Label, NotALabel } from "./label.ts";
+import type { Unreadable } from "./row_reader.ts";
 
 /** Why a row change, or a message, makes no event. */
 export type IgnoredReason =
@@ -12,7 +13,7 @@ export type IgnoredReason =
   | "nobody"
   | "no_identity"
   | "unknown_source"
-  | "malformed"
+  | Unreadable
   | "unknown_properties"
   | "delete_without_properties"
   | "bad_traceparent"
@@ -32,6 +33,12 @@ const TOLD: Readonly<Partial<Record<IgnoredReason, { readonly once: boolean; rea
   malformed: {
     once: false,
     message: "Cannot read a row: its properties are no agtype map",
+  },
+  too_large: {
+    once: false,
+    message:
+      "Cannot read a row: its properties are larger than 256 MiB, or have more than 4,194,304 keys and " +
+      "values; a gap is told instead",
   },
   unknown_properties: {
     once: true,
@@ -68,7 +75,14 @@ export class IgnoredRows {
     this.#log = log;
   }
 
-  add(reason: IgnoredReason, transaction: Transaction, ordinal: number, label?: Label): void {
+  /** `rowId` is the row's graphid. */
+  add(
+    reason: IgnoredReason,
+    transaction: Transaction,
+    ordinal: number,
+    label?: Label,
+    rowId?: string,
+  ): void {
     this.#metrics.ignoredRows.inc({ reason });
     const told = TOLD[reason];
     if (!told) return;
@@ -78,6 +92,7 @@ export class IgnoredRows {
     if (told.once ? times > 1 : !isWorthTelling(times)) return;
     this.#log.warn(told.message, {
       ...(label && { graph: label.graph, label: label.name }),
+      ...(rowId !== undefined && { row: rowId }),
       commitLsn: formatLsn(transaction.commitLsn),
       ordinal,
       times,

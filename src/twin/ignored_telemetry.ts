@@ -4,6 +4,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { TelemetryFault } from "./telemetry_payload.ts";
 
 const MESSAGES: Readonly<Record<TelemetryFault["fault"], string>> = {
+  too_large: "Cannot read telemetry: it is larger than 256 MiB, or has more than 4,194,304 keys and values",
   not_utf8: "Cannot read telemetry: it is not UTF-8",
   no_json: "Cannot read telemetry: it is no JSON",
   no_object: "Cannot read telemetry: it is no JSON object",

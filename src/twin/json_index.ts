@@ -10,6 +10,9 @@ export type JsonIndex = readonly number[];
 /** Numbers in a node. */
 export const NODE = 3;
 
+/** Keys and values that a text may have: they take many times the memory of their text, and its lack ends the process. */
+export const MOST_NODES = 1 << 22;
+
 /** No node. */
 export const NONE = -1;
 
@@ -44,7 +47,7 @@ const nodes: number[] = [];
 
 /**
  * Reads a JSON text once, checking all of it; returns its index, or, as a number, the offset at which it is not JSON.
- * Nesting costs memory, no stack.
+ * Nesting costs memory, no stack; of a text that would cost too much of it the offset is `NONE`.
  *
  *     value  = object / array / string / number / true / false / null
  *     object = "{" [ string ":" value *( "," string ":" value ) ] "}"
@@ -61,6 +64,10 @@ export function indexJson(text: string): JsonIndex | number {
   let keyIsNext = false;
   let at = skipSpace(bytes, 0);
   for (;;) {
+    if (size === MOST_NODES * NODE) {
+      nodes.length = 0;
+      return NONE;
+    }
     const begin = at;
     const first = bytes[at] ?? 0;
     if (keyIsNext && first !== QUOTE) return at;

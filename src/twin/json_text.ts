@@ -9,7 +9,7 @@ import {
   textOf,
 } from "./json_document.ts";
 import { indexAlike } from "./json_alike.ts";
-import { indexJson, NONE } from "./json_index.ts";
+import { indexJson, MOST_NODES, NONE } from "./json_index.ts";
 import { sameNumber } from "./json_number.ts";
 
 export type JsonKind = "object" | "array" | "string" | "number" | "boolean" | "null";
@@ -20,9 +20,16 @@ export class JsonTextError extends Error {
   /** Of the first character that cannot stand where it does, in UTF-16 code units. */
   readonly offset: number;
 
-  constructor(offset: number) {
-    super(`Cannot read JSON: the text breaks off or goes wrong at offset ${offset}`);
+  constructor(offset: number, state = `the text breaks off or goes wrong at offset ${offset}`) {
+    super(`Cannot read JSON: ${state}`);
     this.offset = offset;
+  }
+}
+
+/** A text with more keys and values than are read; it may be JSON or not. */
+export class TooManyValuesError extends JsonTextError {
+  constructor() {
+    super(0, `it has more than ${MOST_NODES} keys and values`);
   }
 }
 
@@ -31,6 +38,9 @@ export class JsonTextError extends Error {
  * and no input exhausts the stack.
  */
 const DEEPEST = 500;
+
+/** Bytes of a body that are read, at most: what is made of it must fit into a string of V8, which has half a GiB. */
+export const LARGEST_BODY = 256 * 1024 * 1024;
 
 const NO_KEYS: readonly string[] = [];
 const NO_DIFFERENCES: readonly MemberDifference[] = [];
@@ -52,12 +62,13 @@ export class JsonText {
   /** Throws a `JsonTextError`. */
   static parse(text: string): JsonText {
     const index = indexJson(text);
+    if (index === NONE) throw new TooManyValuesError();
     if (typeof index === "number") throw new JsonTextError(index);
     return new JsonText({ text, index, alike: undefined }, 0);
   }
 
   /**
-   * `undefined` for a text that is not JSON. With `like`, the value of a whole text most of which this one repeats, it
+   * `undefined` for a text that is not JSON, or not read because of its size. With `like`, the value of a whole text most of which this one repeats, it
    * costs less to read it, and to tell the differences from it.
    */
   static tryParse(text: string, like?: JsonText): JsonText | undefined {

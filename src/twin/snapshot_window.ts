@@ -47,8 +47,9 @@ export class SnapshotWindow {
     const { graph, label } = this.#range;
     if (this.#receivedBefore === undefined || item.graph !== graph || item.label !== label) return;
     if (item.kind === "gap") {
-      this.#isTruncated = true;
       this.#newest.clear();
+      if (item.reason === "truncate") this.#isTruncated = true;
+      else this.#receivedBefore = undefined; // of which row nothing was seen is not known
     } else if (item.rowId !== undefined && this.#holds(BigInt(item.rowId))) {
       this.#newest.set(item.rowId, item);
       if (this.#newest.size <= MOST_CHANGED) return;

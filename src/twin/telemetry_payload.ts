@@ -1,4 +1,4 @@
-import { JsonText } from "./json_text.ts";
+import { JsonText, LARGEST_BODY, TooManyValuesError } from "./json_text.ts";
 
 /** The prefix of logical messages that are telemetry, and the channel on which it is notified. */
 export const TELEMETRY = "digitaltwins_telemetry";
@@ -19,7 +19,7 @@ export interface TelemetryPayload {
 
 /** Why a payload is none. */
 export type TelemetryFault =
-  | { readonly fault: "not_utf8" | "no_json" | "no_object" }
+  | { readonly fault: "too_large" | "not_utf8" | "no_json" | "no_object" }
   | { readonly fault: "missing_member" | "wrong_member"; readonly member: string };
 
 // `ignoreBOM`: JSON begins with no byte order mark, and the decoder is not to hide one.
@@ -34,10 +34,11 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @see https://github.com/konnektr-io/pg-age-digitaltwins/blob/main/src/AgeDigitalTwins/AgeDigitalTwinsClient.Telemetry.cs
  */
 export function readTelemetry(payload: Uint8Array | string): TelemetryPayload | TelemetryFault {
+  if (payload.length > LARGEST_BODY) return { fault: "too_large" };
   const text = typeof payload === "string" ? payload : decoded(payload);
   if (text === undefined) return { fault: "not_utf8" };
-  const json = JsonText.tryParse(text);
-  if (!json) return { fault: "no_json" };
+  const json = parsed(text);
+  if (typeof json === "string") return { fault: json };
   if (json.kind !== "object") return { fault: "no_object" };
 
   const members = json.members();
@@ -76,6 +77,14 @@ const STRINGS = [
   "modelId",
   "timestamp",
 ] as const;
+
+function parsed(text: string): JsonText | "too_large" | "no_json" {
+  try {
+    return JsonText.parse(text);
+  } catch (error) {
+    return error instanceof TooManyValuesError ? "too_large" : "no_json";
+  }
+}
 
 function decoded(bytes: Uint8Array): string | undefined {
   try {

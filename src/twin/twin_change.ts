@@ -54,7 +54,7 @@ export type BodyChange =
 /** Changes that could not be seen, to be told instead of passed over. */
 export interface Gap {
   readonly kind: "gap";
-  readonly reason: "truncate" | "slot_lost" | "publication_lost";
+  readonly reason: "truncate" | "too_large" | "slot_lost" | "publication_lost";
   readonly transaction: Transaction;
   readonly position: Position;
   readonly part: number;

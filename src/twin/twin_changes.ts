@@ -8,7 +8,7 @@ import type { LogicalMessage } from "../postgres/wal_message.ts";
 import { IgnoredRows } from "./ignored_rows.ts";
 import { IgnoredTelemetry } from "./ignored_telemetry.ts";
 import { instantTransaction } from "./instant_transaction.ts";
-import { Labels } from "./label.ts";
+import { type Label, Labels } from "./label.ts";
 import { readRow } from "./row_reader.ts";
 import type { RowRun } from "./row_run.ts";
 import { changesOf } from "./run_changes.ts";
@@ -114,10 +114,14 @@ export class TwinChanges {
       if (label === "catalog" && change.kind === "insert") this.#catalogRow(change.relation);
       return;
     }
-    const row = readRow(change, label, this.#traceparent, () => {
-      this.#ignored.add("malformed", this.#current, change.ordinal, label);
+    let isTooLarge = false;
+    const row = readRow(change, label, this.#traceparent, (why) => {
+      const rowId = (change.kind === "delete" ? change.old : change.new)?.text(label.idColumn);
+      this.#ignored.add(why, this.#current, change.ordinal, label, rowId);
+      isTooLarge ||= why === "too_large";
     });
     if (row) this.#merger.add(row);
+    else if (isTooLarge) this.#labelGap("too_large", label, change.ordinal);
   }
 
   #catalogRow({ name }: Relation): void {
@@ -134,11 +138,16 @@ export class TwinChanges {
         this.#ignored.add(label, transaction, ordinal);
         continue;
       }
-      this.#merger.finishLabel(label.oid);
-      const position = { commitLsn: transaction.commitLsn, ordinal };
-      const { graph, name } = label;
-      this.#out.push({ kind: "gap", reason: "truncate", transaction, position, part, graph, label: name });
+      this.#labelGap("truncate", label, ordinal, part);
     }
+  }
+
+  /** After what came before it of the label. */
+  #labelGap(reason: "truncate" | "too_large", { oid, graph, name }: Label, ordinal: number, part = 0): void {
+    const transaction = this.#current;
+    this.#merger.finishLabel(oid);
+    const position = { commitLsn: transaction.commitLsn, ordinal };
+    this.#out.push({ kind: "gap", reason, transaction, position, part, graph, label: name });
   }
 
   #traceparentMessage(message: LogicalMessage, ordinal: number): void {

@@ -19,6 +19,9 @@ import {
   updated,
   vertexColumns,
 } from "../support/replicated_builder.ts";
+import type { Tuple } from "../../src/postgres/wal_message.ts";
+import { MOST_NODES } from "../../src/twin/json_index.ts";
+import { LARGEST_BODY } from "../../src/twin/json_text.ts";
 import { twinOutcome } from "../support/twin_items.ts";
 
 const room = (T: number) => ({ $dtId: "room", T });
@@ -382,8 +385,8 @@ Deno.test("a row that is no agtype is counted and reported by place, never by va
   assert.deepEqual(lines, ['create twin room @5 {"$dtId":"room","T":1}', "settle"]);
   assert.deepEqual(ignored, { malformed: 5 });
   assert.deepEqual(fields, [
-    { graph: "digitaltwins", label: "Twin", commitLsn: "1/0", ordinal: 0, times: 1 },
-    { graph: "digitaltwins", label: "contains", commitLsn: "1/0", ordinal: 4, times: 1 },
+    { graph: "digitaltwins", label: "Twin", row: "1", commitLsn: "1/0", ordinal: 0, times: 1 },
+    { graph: "digitaltwins", label: "contains", row: "5", commitLsn: "1/0", ordinal: 4, times: 1 },
   ]);
 });
 
@@ -434,6 +437,44 @@ Deno.test("TRUNCATE of labels gives a gap for each, after what came before", asy
   const [gap] = items;
   assert(gap?.kind === "gap");
   assert.deepEqual([gap.graph, gap.label, gap.reason], ["digitaltwins", "Twin", "truncate"]);
+});
+
+Deno.test("a row that is larger than can be read is told of by a gap in its place, and stops nothing", async () => {
+  const many = `{"$dtId": "room", "list": [${"1,".repeat(MOST_NODES)}1]}`;
+  const { lines, ignored, log } = await twinOutcome(
+    transaction([
+      inserted(Twin, 1, { $dtId: "stub" }),
+      updated(Twin, 2, room(1), many),
+      updated(Twin, 2, many, room(2)),
+      inserted(Twin, 3, room(3)),
+      deleted(Twin, 3, many),
+    ]),
+  );
+  assert.deepEqual(lines, [
+    'create twin stub @0 {"$dtId":"stub"}',
+    "gap Twin @1.0",
+    'update twin room @2 ? → {"$dtId":"room","T":2}',
+    'create twin room @3 {"$dtId":"room","T":3}',
+    "gap Twin @4.0",
+    "settle",
+  ]);
+  assert.deepEqual(ignored, { too_large: 3 });
+  assert.match(log.join(), /larger than 256 MiB/);
+});
+
+Deno.test("properties of more bytes than can be read are not even decoded", async () => {
+  const bytes = new Uint8Array(LARGEST_BODY + 1);
+  const [begin, insert, settle] = transaction([inserted(Twin, 1, room(1))]);
+  assert(begin && settle && insert?.kind === "insert");
+  const large: Tuple = {
+    columnCount: 2,
+    kind: () => "text",
+    bytes: (column) => column === 1 ? bytes : undefined,
+    text: (column) => column === 1 ? assert.fail("decoded") : "1",
+  };
+  const { lines, items } = await twinOutcome([begin, { ...insert, new: large }, settle]);
+  assert.deepEqual(lines, ["gap Twin @0.0", "settle"]);
+  assert(items[0]?.kind === "gap" && items[0].reason === "too_large");
 });
 
 Deno.test("settling passes on in order, after all of its transaction's changes", async () => {

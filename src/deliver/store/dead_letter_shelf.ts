@@ -13,6 +13,9 @@ export interface StoredLetter extends Omit<DeadLetter, "event" | "replayOf" | "r
   readonly event: string | undefined;
 }
 
+/** Of letters that are read at once, the bytes of their events; one may be larger. */
+export const PAGE_BYTES = 16 * 1024 * 1024;
+
 /** Which letters; all that is left out does not matter. */
 export interface LetterQuery {
   readonly ids?: readonly number[];
@@ -24,7 +27,10 @@ export interface LetterQuery {
 
 /** Dead letters that can be looked at, tried again and thrown away. Those of other routers are not seen. */
 export interface DeadLetterShelf extends DeadLetterStore {
-  /** The next letters after this id, in the order of their ids; none if there is no store yet. */
+  /**
+   * The next letters after this id, in the order of their ids, as many as there is memory for; none if there are no more,
+   * or no store yet.
+   */
   page(query: LetterQuery, after: number, limit: number): Promise<readonly StoredLetter[]>;
   /** The sinks to which letters are to go again; none if there is no store yet. */
   sinksToReplay(): Promise<readonly string[]>;

@@ -3,7 +3,12 @@ import { sqlState } from "../../postgres/connection/sql_state.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
 import { structuredJson } from "../../sink/encode.ts";
 import type { DeadLetter } from "../dead_letter.ts";
-import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
+import {
+  type DeadLetterShelf,
+  type LetterQuery,
+  PAGE_BYTES,
+  type StoredLetter,
+} from "./dead_letter_shelf.ts";
 import { durably } from "./durably.ts";
 import type { PostgresAccess } from "./postgres_store.ts";
 
@@ -35,21 +40,29 @@ export class PostgresDeadLetters implements DeadLetterShelf {
     const { slot } = this.#access;
     return await this.#access.read(async (sql) => {
       const rows = await sql<LetterRow[]>`
-        SELECT id, sink_name AS sink, route, error_message AS reason, error_kind AS kind, retry_count AS attempts,
-          extract(epoch FROM coalesce(first_attempt_at, failed_at))::float8 * 1000 AS first_time,
-          extract(epoch FROM coalesce(last_attempt_at, failed_at))::float8 * 1000 AS last_time,
-          coalesce(status, 'pending') AS status, graph, event
-        FROM digitaltwins_eventing.dead_letter_queue
-        WHERE id > ${after} AND (slot = ${slot} OR slot IS NULL)
-          ${sink === undefined ? sql`` : sql`AND sink_name = ${sink}`}
-          ${status === undefined ? sql`` : sql`AND status = ${status}`}
-          ${
+        WITH found AS (
+          SELECT id, sum(octet_length(event)) OVER so_far AS total, row_number() OVER so_far AS place
+          FROM (
+            SELECT id, event FROM digitaltwins_eventing.dead_letter_queue
+            WHERE id > ${after} AND (slot = ${slot} OR slot IS NULL)
+              ${sink === undefined ? sql`` : sql`AND sink_name = ${sink}`}
+              ${status === undefined ? sql`` : sql`AND status = ${status}`}
+              ${
         since === undefined
           ? sql``
           : sql`AND coalesce(last_attempt_at, failed_at) >= to_timestamp(${since / 1000}::float8)`
       }
-          ${ids === undefined ? sql`` : sql`AND id IN (${listed(sql, ids)})`}
-        ORDER BY id LIMIT ${limit}`;
+              ${ids === undefined ? sql`` : sql`AND id IN (${listed(sql, ids)})`}
+            ORDER BY id LIMIT ${limit}
+          ) next
+          WINDOW so_far AS (ORDER BY id)
+        )
+        SELECT id, sink_name AS sink, route, error_message AS reason, error_kind AS kind, retry_count AS attempts,
+          extract(epoch FROM coalesce(first_attempt_at, failed_at))::float8 * 1000 AS first_time,
+          extract(epoch FROM coalesce(last_attempt_at, failed_at))::float8 * 1000 AS last_time,
+          coalesce(status, 'pending') AS status, graph, event
+        FROM digitaltwins_eventing.dead_letter_queue JOIN found USING (id)
+        WHERE place = 1 OR total <= ${PAGE_BYTES} ORDER BY id`;
       return rows.map(letterOf);
     }) ?? [];
   }
@@ -90,9 +103,13 @@ function listed(sql: Sql, ids: readonly number[]) {
 }
 
 async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<void> {
+  // By itself, because inside of JSON all quotes of a large event would be escaped, which may be more than V8 can hold.
+  const [alone] = rows.length === 1 ? rows : [];
+  const inJson = alone ? [{ ...alone, event: null }] : rows;
   await sql`
     WITH letters AS (
-      SELECT * FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS letter (
+      SELECT letter.*, coalesce(event, ${alone?.event ?? null}::text) AS whole
+      FROM json_to_recordset(${JSON.stringify(inJson)}::text::json) AS letter (
         replay_of int, event_id text, sink text, route text, type text, payload text, reason text, kind text,
         attempts int, first_time float8, last_time float8, graph text, event text)
       WHERE ${durably(sql)}
@@ -104,8 +121,8 @@ async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<voi
     )
     INSERT INTO digitaltwins_eventing.dead_letter_queue (event_id, sink_name, event_type, payload, error_message,
       retry_count, failed_at, last_attempt_at, status, slot, route, error_kind, first_attempt_at, graph, event)
-    SELECT coalesce(event_id, md5(event)::uuid::text)::uuid, sink, type, payload::jsonb, reason, attempts, now(),
-      to_timestamp(last_time / 1000), 'pending', ${slot}, route, kind, to_timestamp(first_time / 1000), graph, event
+    SELECT coalesce(event_id, md5(whole)::uuid::text)::uuid, sink, type, payload::jsonb, reason, attempts, now(),
+      to_timestamp(last_time / 1000), 'pending', ${slot}, route, kind, to_timestamp(first_time / 1000), graph, whole
     FROM letters WHERE replay_of IS NULL`;
 }
 
@@ -130,14 +147,25 @@ function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
   };
 }
 
+/** Of a larger body, in UTF-16 code units, the payload says nothing: jsonb takes no more than 256 MiB. */
+const LARGEST_PAYLOAD = 8 * 1024 * 1024;
+
 /** As AgeDigitalTwins writes it; the whole event, to the letter, is in the column `event`. */
 function payloadOf({ event: { id, type, source, subject, time, data } }: DeadLetter): string {
+  if (data.length > LARGEST_PAYLOAD) return JSON.stringify({ id, type, source, subject, time, data: null });
   return `${JSON.stringify({ id, type, source, subject, time }).slice(0, -1)},"data":${data}}`;
 }
 
 /** With the body as text, and without what jsonb does not take. */
 function harmlessPayloadOf({ event: { id, type, source, subject, time, data } }: DeadLetter): string {
-  return JSON.stringify({ id, type, source, subject, time, data })
+  return JSON.stringify({
+    id,
+    type,
+    source,
+    subject,
+    time,
+    data: data.length > LARGEST_PAYLOAD ? null : data,
+  })
     .replaceAll(/\\u0000|\\ud[89a-f][0-9a-f]{2}/gi, "\\ufffd");
 }
 

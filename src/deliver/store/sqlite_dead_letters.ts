@@ -1,6 +1,11 @@
 import { structuredJson } from "../../sink/encode.ts";
 import type { DeadLetter } from "../dead_letter.ts";
-import type { DeadLetterShelf, LetterQuery, StoredLetter } from "./dead_letter_shelf.ts";
+import {
+  type DeadLetterShelf,
+  type LetterQuery,
+  PAGE_BYTES,
+  type StoredLetter,
+} from "./dead_letter_shelf.ts";
 import { inTransaction, type SqliteAccess } from "./sqlite_store.ts";
 
 /** Dead letters in a SQLite file. */
@@ -55,7 +60,7 @@ export class SqliteDeadLetters implements DeadLetterShelf {
           AND (:sink IS NULL OR sink = :sink) AND (:status IS NULL OR status = :status)
           AND (:since IS NULL OR last_time >= :since)
           AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
-        ORDER BY id LIMIT :limit`).all({
+        ORDER BY id LIMIT :limit`).iterate({
         after,
         slot,
         sink,
@@ -64,7 +69,13 @@ export class SqliteDeadLetters implements DeadLetterShelf {
         ids: ids && JSON.stringify(ids),
         limit,
       });
-      return (rows as unknown as LetterRow[]).map(({ first_time, last_time, graph, ...row }) => ({
+      let length = 0;
+      const read: LetterRow[] = [];
+      for (const row of rows as Iterable<unknown> as Iterable<LetterRow>) {
+        if ((length += row.event.length) > PAGE_BYTES && read.length > 0) break;
+        read.push(row);
+      }
+      return read.map(({ first_time, last_time, graph, ...row }) => ({
         ...row,
         graph: graph ?? undefined,
         firstTime: first_time,
