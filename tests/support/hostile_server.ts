@@ -3,6 +3,8 @@ export type Say = (pause: (milliseconds: number) => Promise<void>) => AsyncGener
 
 /** A server on a loopback address that hears nothing, and says whatever it likes, maybe for ever. */
 export class HostileServer implements AsyncDisposable {
+  /** Bytes that anybody has taken. */
+  sent = 0;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #open = new Set<Deno.TcpConn>();
   readonly #work = new Set<Promise<void>>();
@@ -51,7 +53,11 @@ export class HostileServer implements AsyncDisposable {
     try {
       for await (const piece of say((milliseconds) => this.#pause(milliseconds))) {
         let rest = typeof piece === "string" ? new TextEncoder().encode(piece) : piece;
-        while (rest.length > 0) rest = rest.subarray(await connection.write(rest));
+        while (rest.length > 0) {
+          const written = await connection.write(rest);
+          this.sent += written;
+          rest = rest.subarray(written);
+        }
       }
     } catch {
       // Nobody listens any more.
