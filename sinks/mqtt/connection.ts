@@ -35,8 +35,6 @@ export interface ConnectionSettings {
   readonly topicIsFixed: boolean;
 }
 
-limitPackets();
-
 /** PUBCOMP's way to say that the exchange was completed before. */
 const PACKET_IDENTIFIER_NOT_FOUND = 0x92;
 /** How long a broker may take to close its side, milliseconds. */
@@ -73,6 +71,7 @@ export class BrokerConnection implements AsyncDisposable {
       outgoingStore: session.store,
       messageIdProvider: session.packetIds,
     });
+    limitPackets(this.#client.options);
     this.#listen();
   }
 
