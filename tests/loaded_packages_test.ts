@@ -32,7 +32,8 @@ async function packagesOf(eventSinks: Readonly<Record<string, unknown>>): Promis
   }).spawn();
   await until(
     async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/livez`).catch(() => undefined);
+      const response = await fetch(`http://127.0.0.1:${port}/livez`, { signal: AbortSignal.timeout(10_000) })
+        .catch(() => undefined);
       await response?.body?.cancel();
       return response?.status === 200;
     },

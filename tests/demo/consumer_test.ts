@@ -8,6 +8,7 @@ Deno.test("counts each event once, by type, and how long it took from its commit
     const response = await fetch(consumer.url, {
       method: "POST",
       body: JSON.stringify({ id, type, sequence, time }),
+      signal: AbortSignal.timeout(10_000),
     });
     await response.body?.cancel();
     assert.equal(response.status, 204);

@@ -100,7 +100,10 @@ Deno.test("no log, no page and no answer of a command shows a secret of the conf
     return sinks.length === 5 && sinks.every(({ detail }) => detail !== undefined);
   }, "every sink to say what is wrong");
   for (const page of ["/", "/readyz", "/metrics"]) {
-    assertClean(page, await (await fetch(`${router.url}${page}`)).text());
+    assertClean(
+      page,
+      await (await fetch(`${router.url}${page}`, { signal: AbortSignal.timeout(10_000) })).text(),
+    );
   }
   await router.stop();
   assertClean("The log", await router.output);

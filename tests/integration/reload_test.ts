@@ -58,7 +58,8 @@ Deno.test("under load sinks and routes come and go by reloads, and every event i
     const { parts } = JSON.parse((await router.readiness())?.body ?? "{}") as { parts: { name: string }[] };
     const sinks = parts.map(({ name }) => name).filter((name) => name.startsWith("sink."));
     assert.deepEqual(sinks, ["sink.Always", "sink.Turn 5"]);
-    const metrics = await (await fetch(`${router.url}/metrics`)).text();
+    const metrics = await (await fetch(`${router.url}/metrics`, { signal: AbortSignal.timeout(10_000) }))
+      .text();
     assert.match(metrics, /twinrouter_queue_events\{sink="Turn 5"\}/);
     assert.doesNotMatch(metrics, /twinrouter_(queue_events|queue_bytes|sink_connected)\{sink="Turn [0-4]"\}/);
     assert.equal(await router.stop(), 0);

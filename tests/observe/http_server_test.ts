@@ -16,7 +16,7 @@ function serve(health = new Health(), metrics = new Metrics()) {
 }
 
 async function get(url: string, init?: RequestInit) {
-  const response = await fetch(url, init);
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) });
   return { status: response.status, headers: response.headers, body: await response.text() };
 }
 

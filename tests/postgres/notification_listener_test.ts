@@ -12,6 +12,7 @@ import {
   readyForQuery,
   writableSession,
 } from "../support/fake_postgres.ts";
+import { until } from "../support/until.ts";
 
 const timings = { heartbeat: 20, patience: 100 };
 const decoder = new TextDecoder();
@@ -107,7 +108,7 @@ Deno.test("while it is down it is ready all the same, says why, and can be ended
     timings,
   );
   listener.start(() => {});
-  while (listener.health().state !== "interrupted") await new Promise((resolve) => setTimeout(resolve));
+  await until(() => listener.health().state === "interrupted", "the outage");
   const { name, ready, detail } = listener.health();
   assert.deepEqual([name, ready], ["listen.measured", true]);
   assert.match(detail ?? "", /^Cannot (connect|log in|read)/);
@@ -115,6 +116,6 @@ Deno.test("while it is down it is ready all the same, says why, and can be ended
   assert.equal(log.records.length, 1, "an outage is said once");
 });
 
-async function untilListening(listener: NotificationListener): Promise<void> {
-  while (listener.health().state !== "listening") await new Promise((resolve) => setTimeout(resolve));
+function untilListening(listener: NotificationListener): Promise<void> {
+  return until(() => listener.health().state === "listening", "it to listen");
 }

@@ -79,7 +79,11 @@ export class AzuriteServer implements AsyncDisposable {
   }
 
   async #make(url: string): Promise<void> {
-    const response = await fetch(url, { method: "PUT", headers: { "x-ms-version": STORAGE_VERSION } });
+    const response = await fetch(url, {
+      method: "PUT",
+      headers: { "x-ms-version": STORAGE_VERSION },
+      signal: AbortSignal.timeout(30_000),
+    });
     const text = await response.text();
     if (response.status !== 201) throw new Error(`Cannot prepare Azurite: ${response.status} ${text}`);
   }

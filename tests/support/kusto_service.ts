@@ -3,6 +3,7 @@ import type { SinkErrorKind } from "../../src/sink/sink_error.ts";
 import type { AzuriteServer } from "./azurite_server.ts";
 import { KustoDatabase, KustoProblem, type KustoRow } from "./kusto_database.ts";
 import { gunzip, KustoStorage } from "./kusto_storage.ts";
+import { until } from "./until.ts";
 
 /**
  * What can be disturbed: what either address tells of its cloud, commands to them, streamed rows, tokens, and storage,
@@ -64,7 +65,6 @@ export class KustoService implements AsyncDisposable {
   readonly #ports = new Map<string, number>();
   readonly #servers = new Map<string, { server: Deno.HttpServer; stop: AbortController }>();
   readonly #script = new Map<KustoWay, KustoFault[]>();
-  readonly #waiters = new Set<() => void>();
   readonly #tokens = new Map<string, string>();
   #failure: unknown;
 
@@ -122,9 +122,10 @@ export class KustoService implements AsyncDisposable {
 
   /** Resolves once so many requests have come on this way. */
   async seen(way: KustoWay, count: number): Promise<void> {
-    while (this.requests[way] < count) {
-      await new Promise<void>((resolve) => this.#waiters.add(resolve));
-    }
+    await until(
+      () => this.requests[way] >= count,
+      () => `${count} requests (${way}); ${this.requests[way]} came`,
+    );
   }
 
   /** A token that a client can have without asking for it. */
@@ -181,8 +182,6 @@ export class KustoService implements AsyncDisposable {
       // First of all, because a connection whose request has not been read cannot be cut.
       const body = await request.bytes();
       this.requests[way]++;
-      for (const wake of this.#waiters) wake();
-      this.#waiters.clear();
       const fault = this.#script.get(way)?.shift();
       if (typeof fault === "number") return refusal(fault);
       if (fault && "status" in fault) return refusal(fault.status, fault.error, fault.headers);

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { type AzuriteServer, STORAGE_VERSION } from "./azurite_server.ts";
 
+/** What Azurite may take to answer, in milliseconds. */
+const PATIENCE = 30_000;
+
 /** A message of a queue, and the content of the blob that it tells of. */
 export interface QueuedBlob {
   readonly message: Readonly<Record<string, unknown>>;
@@ -47,7 +50,7 @@ export class KustoStorage {
     const { blobUrl, queueUrl } = this.#azurite;
     const headers = new Headers([...all].filter(([name]) => /^(x-ms-|content-type)/.test(name)));
     const target = `${kind === "blob" ? blobUrl : queueUrl}${pathOf(url)}${url.search}`;
-    const response = await fetch(target, { method, headers, body });
+    const response = await fetch(target, { method, headers, body, signal: AbortSignal.timeout(PATIENCE) });
     return new Response(await response.bytes(), { status: response.status, headers: response.headers });
   }
 
@@ -56,7 +59,10 @@ export class KustoStorage {
     const { queueUrl, signature } = this.#azurite;
     const url = `${queueUrl}/${this.#queue}/messages?numofmessages=32&visibilitytimeout=3600&${signature}`;
     while (true) {
-      const response = await fetch(url, { headers: { "x-ms-version": STORAGE_VERSION } });
+      const response = await fetch(url, {
+        headers: { "x-ms-version": STORAGE_VERSION },
+        signal: AbortSignal.timeout(PATIENCE),
+      });
       const xml = await response.text();
       assert.equal(response.status, 200, xml);
       const texts = [...xml.matchAll(/<MessageText>([^<]*)<\/MessageText>/g)].map(([, text = ""]) => text);
@@ -70,7 +76,9 @@ export class KustoStorage {
 
   async #contentOf(url: URL): Promise<string> {
     assert.match(url.pathname, /\.gz$/);
-    const response = await fetch(`${this.#azurite.blobUrl}${pathOf(url)}${url.search}`);
+    const response = await fetch(`${this.#azurite.blobUrl}${pathOf(url)}${url.search}`, {
+      signal: AbortSignal.timeout(PATIENCE),
+    });
     assert.equal(response.status, 200);
     return await gunzip(await response.bytes());
   }

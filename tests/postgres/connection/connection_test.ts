@@ -15,6 +15,7 @@ import {
   parameterStatus,
   readyForQuery,
 } from "../../support/fake_postgres.ts";
+import { until } from "../../support/until.ts";
 
 const signal = new AbortController().signal;
 const decoder = new TextDecoder();
@@ -377,7 +378,7 @@ Deno.test("gives all that came before the end, however the server ends the copy"
   }
 });
 
-Deno.test("closes promptly, even on a server that no longer takes anything", async () => {
+Deno.test("closes even on a server that no longer takes anything", async () => {
   const over = Promise.withResolvers<void>();
   await using server = new FakePostgres(async (backend) => {
     await backend.letIn();
@@ -387,9 +388,10 @@ Deno.test("closes promptly, even on a server that no longer takes anything", asy
   const connection = await openConnection(server.options(), {}, signal);
   const copy = await connection.copyBoth("START");
   for (let index = 0; index < 64; index++) copy.write(new Uint8Array(1024 * 1024));
-  const start = performance.now();
-  await connection[Symbol.asyncDispose]();
-  assert.ok(performance.now() - start < 5000);
+  let isClosed = false;
+  const closing = connection[Symbol.asyncDispose]().then(() => isClosed = true);
+  await until(() => isClosed, "the connection to be closed");
+  await closing;
   await connection[Symbol.asyncDispose]();
   over.resolve();
 });

@@ -84,16 +84,17 @@ for (const version of [15, 18] as const) {
 }
 
 Deno.test("a stopping server is not held up by the stream", async () => {
-  await using cluster = await GraphCluster.start();
+  // It would wait for a stream that does not end for as long.
+  await using cluster = await GraphCluster.start({ settings: { wal_sender_timeout: "1h" } });
   const database = await cluster.database();
   await using follower = new StreamFollower(database.settings());
   await follower.connected();
   await database.insertTwin("a");
   await follower.seen('insert {"$dtId": "a"}');
   await database.sql.end({ timeout: 1 });
-  const began = performance.now();
-  await cluster.server.stop("fast");
-  assert(performance.now() - began < 5_000, "it has not waited for wal_sender_timeout");
+  let isStopped = false;
+  void cluster.server.stop("fast").then(() => isStopped = true);
+  await until(() => isStopped, "the server to stop");
   await follower.until(() => !follower.stream.health().ready, () => "the outage");
   await cluster.server.start();
   await follower.connected(2);
@@ -323,9 +324,7 @@ Deno.test("a frozen server is noticed, and found again", async () => {
   await follower.seen('insert {"$dtId": "before"}');
   await cluster.server.kill("SIGSTOP");
   try {
-    const began = performance.now();
     await follower.until(() => !follower.stream.health().ready, () => "the silence");
-    assert(performance.now() - began < 12_000);
     const { state, detail } = follower.stream.health();
     assert.equal(state, "silent");
     assert.match(detail ?? "", /nothing heard for \d+ s/);
