@@ -6,8 +6,9 @@ import { parseCesql } from "./parser.ts";
 import { requirementOf } from "./requirement.ts";
 
 /**
- * A filter in CloudEvents SQL 1.0, read once. It sees an event's attributes, never its body. Written here because none of
- * npm's packages reads the language.
+ * A filter in CloudEvents SQL 1.0, read once. It sees an event's attributes, never its body. Written here because the
+ * CloudEvents SDK for JavaScript (10.0.0) does not read the language, as those for Go and Java do, and no other package for
+ * JavaScript that does was found.
  * @see https://github.com/cloudevents/spec/blob/cesql/v1.0.0/cesql/spec.md
  */
 export class CesqlFilter implements EventFilter {
