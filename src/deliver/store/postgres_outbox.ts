@@ -104,10 +104,11 @@ async function remove(
   sink: string,
   numbers: readonly number[],
 ): Promise<void> {
+  // An array is looked up in the index, number by number; for `IN (SELECT …)` all that the sink has there is read.
   await sql`
     DELETE FROM digitaltwins_eventing.outbox
-    WHERE slot = ${slot} AND sink = ${sink} AND number IN (
-      SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(numbers)}::text::json))`;
+    WHERE slot = ${slot} AND sink = ${sink} AND number = ANY (ARRAY(
+      SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(numbers)}::text::json)))`;
 }
 
 interface OutboxRow {

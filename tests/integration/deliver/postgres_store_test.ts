@@ -5,6 +5,7 @@ import { PostgresStore } from "../../../src/deliver/store/postgres_store.ts";
 import { GraphCluster, type GraphDatabase } from "../../support/graph_cluster.ts";
 import { routerEvent } from "../../support/router_events.ts";
 import { testStore } from "../../support/store_conformance.ts";
+import { until } from "../../support/until.ts";
 
 let cluster: GraphCluster;
 Deno.test.beforeAll(async () => void (cluster = await GraphCluster.start()));
@@ -107,6 +108,29 @@ Deno.test("what positions rely on is on disk even where the database does withou
       assert.equal(wal?.is_on_disk, true);
     }
   }
+});
+
+Deno.test("what leaves a large outbox is looked up, and the rest of it is not read", async () => {
+  const database = await cluster.database();
+  await using store = new PostgresStore(database.settings().connection, "one");
+  const { event } = LETTER;
+  const rest = { route: "all", graph: "moon", committedAt: 0, parkedAt: 0, bytes: 1, event };
+  const numbers = Array.from({ length: 5_000 }, (_, index) => index + 1);
+  await store.outbox.park("Hook", numbers.map((number) => ({ ...rest, number })));
+  const read = async () => {
+    const [row] = await database.sql<{ rows: number; removed: number }[]>`
+      SELECT (seq_tup_read + idx_tup_fetch)::float8 AS rows, n_tup_del::float8 AS removed
+      FROM pg_stat_user_tables WHERE relname = 'outbox'`;
+    return row ?? { rows: NaN, removed: NaN };
+  };
+  const before = await read();
+  await store.outbox.forget("Hook", numbers.slice(0, 100));
+  await until(
+    async () => (await read()).removed === 100,
+    "the statistics to tell of 100 rows that were removed",
+  );
+  const rows = (await read()).rows - before.rows;
+  assert(rows <= 200, `${rows} rows were read to remove 100`);
 });
 
 /** As AgeDigitalTwins makes it, with one of its letters. */
