@@ -42,7 +42,9 @@ const queueKeys = {
 };
 
 const parkingKeys = {
-  parkAfter: duration().describe("How long a sink takes nothing before its events go to the store"),
+  parkAfter: duration().describe(
+    "How long a sink takes nothing before its events go to the store; less when its queue is full",
+  ),
   maxParkedBytes: byteSize().describe("Size of one sink's events in the store, at most; 0 parks none"),
   maxParkedAge: duration({ min: 1 }).describe("How long an event waits in the store, at most"),
   whenFull: choice(["block", "drop-oldest"]).describe(

@@ -1,6 +1,12 @@
 import type { Clock } from "../sink/clock.ts";
 import type { SinkWorker } from "./sink_worker.ts";
 
+/**
+ * Milliseconds, at most, that a sink may take nothing while its queue is full, which holds up all others: one that fails,
+ * and one that says nothing, which may just be slow.
+ */
+const FULL = { failing: 2_000, silent: 10_000 };
+
 /** What is watched of a worker. */
 type Watched = Pick<SinkWorker, "failingSince" | "settledEver" | "hasRoom">;
 
@@ -12,6 +18,7 @@ export class OutageWatch {
   /** Nothing is held against the sink from before. */
   #since = -Infinity;
   #cancelOutage: (() => void) | undefined;
+  #outageDue = 0;
   #cancelStall: (() => void) | undefined;
   /** What the sink had settled when it was found to be stuck. */
   #stuckAt: number | undefined;
@@ -42,12 +49,22 @@ export class OutageWatch {
       this.#cancelOutage = undefined;
       return;
     }
-    const left = Math.max(since, this.#since) + patience - this.#clock.steady();
-    this.#cancelOutage ??= this.#clock.after(Math.max(0, left), () => {
+    const due = this.#dueOf(since, patience);
+    if (this.#cancelOutage && due >= this.#outageDue) return;
+    this.#cancelOutage?.();
+    this.#outageDue = due;
+    this.#cancelOutage = this.#clock.after(Math.max(0, due - this.#clock.steady()), () => {
       this.#cancelOutage = undefined;
-      if (this.#worker.failingSince === since) this.#tooLong();
-      else this.look(patience);
+      const isOver = this.#worker.failingSince !== since ||
+        this.#dueOf(since, patience) > this.#clock.steady();
+      if (isOver) this.look(patience);
+      else this.#tooLong();
     });
+  }
+
+  #dueOf(since: number, patience: number): number {
+    const allowed = this.#worker.hasRoom ? patience : Math.min(patience, FULL.failing);
+    return Math.max(since, this.#since) + allowed;
   }
 
   /**
@@ -55,9 +72,11 @@ export class OutageWatch {
    * stays as it is, tells.
    */
   lookAtRoom(patience: number): void {
-    if (this.#cancelStall || this.#worker.hasRoom) return;
+    if (this.#worker.hasRoom) return;
+    this.look(patience);
+    if (this.#cancelStall) return;
     const before = this.#worker.settledEver;
-    this.#cancelStall = this.#clock.after(patience, () => {
+    this.#cancelStall = this.#clock.after(Math.min(patience, FULL.silent), () => {
       this.#cancelStall = undefined;
       if (this.#worker.hasRoom) return;
       if (this.#worker.settledEver !== before) return this.lookAtRoom(patience);
