@@ -9,6 +9,7 @@ import type { Entry } from "./draft.ts";
 import { faultsOf } from "./faults.ts";
 import { GraphLedger } from "./graph_ledger.ts";
 import { HistoryReplica } from "./history_replica.ts";
+import { parkingsOf } from "./parkings.ts";
 import { drawSchedule, followSchedule } from "./schedule.ts";
 import { SupervisedRouter } from "./supervised_router.ts";
 import { missingParts, openWorld, TOPICS, type World } from "./world.ts";
@@ -108,7 +109,7 @@ async function endure(
 
   say(`written: ${sumOf(ledgers.map(({ counts }) => counts))}`);
   say(`faults: ${listOf(inflicted)}`);
-  say(`parkings: ${await parkingsOf(standby ? [router, standby] : [router])}`);
+  say(`parkings: ${listOf(await parkingsOf(standby ? [router, standby] : [router]))}`);
   await verify(world, new Map(ledgers.flatMap(({ entries }) => [...entries])), say);
 }
 
@@ -121,14 +122,16 @@ async function untilQuiet({ database }: World, router: SupervisedRouter): Promis
   );
   await router.process.untilReadyIs(200, LONGEST_RECOVERY);
   let waiting: readonly string[] = [];
+  let readiness: string | undefined;
   await until(
     async () => {
-      const response = await fetch(`${router.process.url}/metrics`);
+      readiness = (await router.process.readiness())?.body;
+      const response = await fetch(`${router.process.url}/metrics`, { signal: AbortSignal.timeout(30_000) });
       waiting = (await response.text()).split("\n")
         .filter((line) => /^twinrouter_(queue|parked)_events\{/.test(line) && !line.endsWith(" 0"));
       return waiting.length === 0;
     },
-    () => `nothing to wait any more: ${waiting.join("; ")}`,
+    () => `nothing to wait any more: ${waiting.join("; ")}\n${readiness}`,
     LONGEST_RECOVERY,
   );
   await database.untilConfirmed(LONGEST_RECOVERY);
@@ -231,18 +234,6 @@ function parseRecord(line: string): Arrival {
   const attribute = (name: string) => new RegExp(`\\bce_${name}:([^,]*)`).exec(headers)?.[1] ?? "";
   const [id, type, subject] = [attribute("id"), attribute("type"), attribute("subject")];
   return { id, type, subject, data: JSON.parse(value) };
-}
-
-/** How often events of each sink were parked, as the routers have told. */
-async function parkingsOf(routers: readonly SupervisedRouter[]): Promise<string> {
-  const parkings = new Map<string, number>();
-  for (const { folder } of routers) {
-    const log = await Deno.readTextFile(`${folder}/router.log`);
-    for (const [, sink = ""] of log.matchAll(/takes no events: they are parked.*"sink":"(\w+)"/g)) {
-      parkings.set(sink, (parkings.get(sink) ?? 0) + 1);
-    }
-  }
-  return listOf(parkings);
 }
 
 function listOf(counts: ReadonlyMap<string, number>): string {

@@ -6,6 +6,7 @@ import { until } from "../support/until.ts";
 import type { Reply } from "../support/webhook_receiver.ts";
 import type { Direction, TcpProxy } from "../support/tcp_proxy.ts";
 import { configurationFaults } from "./configuration_faults.ts";
+import { parkingsOf } from "./parkings.ts";
 import type { Fault, Lanes } from "./schedule.ts";
 import type { SmallDisk } from "./small_disk.ts";
 import type { SupervisedRouter } from "./supervised_router.ts";
@@ -30,10 +31,7 @@ export function faultsOf(world: World, routers: readonly SupervisedRouter[], ran
       async inflict() {
         const undo = await inflict();
         return async () => {
-          const hasParked = async () => {
-            const parked = routers.map((router) => router.metric(`twinrouter_parked_events{sink="${sink}"}`));
-            return (await Promise.all(parked)).some((events) => Number(events) > 0);
-          };
+          const hasParked = async () => (await parkingsOf(routers)).has(sink);
           try {
             await until(hasParked, `events of ${sink} to be parked`, LONGEST_PARKING);
           } finally {

@@ -68,9 +68,10 @@ export class SupervisedRouter implements AsyncDisposable {
     });
   }
 
-  /** The value of one line of `/metrics`; undefined while it does not answer. */
-  async metric(name: string): Promise<number | undefined> {
-    return await this.#process?.metric(name).catch(() => undefined);
+  /** What all its processes have logged by now. */
+  async told(): Promise<string> {
+    const earlier = await Deno.readTextFile(`${this.#folder}/router.log`).catch(() => "");
+    return earlier + (this.#process?.outputSoFar ?? "");
   }
 
   /**

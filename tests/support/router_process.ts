@@ -16,6 +16,7 @@ export class RouterProcess implements AsyncDisposable {
   readonly #file: string;
   readonly #port: number;
   readonly url: string;
+  #outputSoFar = "";
   #ended: Deno.CommandStatus | undefined;
 
   private constructor(child: Deno.ChildProcess, file: string, port: number) {
@@ -23,7 +24,7 @@ export class RouterProcess implements AsyncDisposable {
     this.#file = file;
     this.#port = port;
     this.url = `http://127.0.0.1:${port}`;
-    this.#output = readAll(child.stderr);
+    this.#output = this.#readAll(child.stderr);
     void child.status.then((status) => this.#ended = status);
   }
 
@@ -71,6 +72,11 @@ export class RouterProcess implements AsyncDisposable {
   /** What it has written to stderr, once it has ended. */
   get output(): Promise<string> {
     return this.#output;
+  }
+
+  /** What it has written to stderr by now. */
+  get outputSoFar(): string {
+    return this.#outputSoFar;
   }
 
   async readiness(): Promise<Readiness | undefined> {
@@ -128,6 +134,12 @@ export class RouterProcess implements AsyncDisposable {
     if (!this.#ended) this.#child.kill(signal);
   }
 
+  async #readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
+    const text = stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>);
+    for await (const part of text) this.#outputSoFar += part;
+    return this.#outputSoFar;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await this.#output;
@@ -141,14 +153,4 @@ export const RELOADS = (result: "applied" | "refused") =>
 /** YAML holds JSON. */
 function documentOf(configuration: Readonly<Record<string, unknown>>, port: number): string {
   return JSON.stringify({ events: { config: { ...configuration, http: { host: "127.0.0.1", port } } } });
-}
-
-async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  for await (
-    const part of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-  ) {
-    text += part;
-  }
-  return text;
 }
