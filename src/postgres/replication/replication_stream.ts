@@ -52,9 +52,10 @@ export class ReplicationStream implements AsyncDisposable {
   readonly #health: StreamHealth;
   readonly #history: StreamHistory;
   readonly #connector: StreamConnector;
-  /** Called when the slot has come to be held again, or is known to be lost. */
+  /** Called when the slot has come to be held again, or is known to be lost; whoever was told no hears of the yes. */
   onHoldChange: () => void = () => {};
   #wasHeld = false;
+  #wasDenied = false;
   #streaming: Streaming | undefined;
   #isReading = false;
   /** Why the reader wants another connection. */
@@ -165,7 +166,9 @@ export class ReplicationStream implements AsyncDisposable {
    * may have given it away.
    */
   get holdsSlot(): boolean {
-    return this.#streaming?.hold.isInUse ?? false;
+    const isHeld = this.#streaming?.hold.isInUse ?? false;
+    if (!isHeld) this.#wasDenied = true;
+    return isHeld;
   }
 
   /** To be called when a change of `ag_catalog` has been read: a new label is then looked after at once. */
@@ -261,10 +264,12 @@ export class ReplicationStream implements AsyncDisposable {
     this.#streaming?.watch.tick(liveness);
   }
 
+  /** A doubt may come and go between two looks: then only who was told of it knows that there was one. */
   #noteHold(): void {
-    const isHeld = this.holdsSlot;
-    if (isHeld === this.#wasHeld) return;
+    const isHeld = this.#streaming?.hold.isInUse ?? false;
+    if (isHeld === this.#wasHeld && !(isHeld && this.#wasDenied)) return;
     this.#wasHeld = isHeld;
+    if (isHeld) this.#wasDenied = false;
     this.onHoldChange();
   }
 

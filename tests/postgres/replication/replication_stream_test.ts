@@ -279,3 +279,27 @@ Deno.test("after an abort what was read can still be confirmed, until the stream
   await opened[Symbol.asyncDispose]();
   await until(() => connection.statuses.at(-1)?.flushed === 0x500n, "the last status update");
 });
+
+Deno.test("who was told that the slot is not held hears that it is, though the doubt has passed between two looks", async () => {
+  await using server = new FakeWalSender();
+  await using opened = open(server, { walSenderTimeout: 3_000 });
+  const { stream } = opened;
+  const told: boolean[] = [];
+  stream.onHoldChange = () => told.push(stream.holdsSlot);
+  const chunks = stream.messages(new AbortController().signal);
+  await next(chunks, "connected");
+  const reading = next(chunks, "payloads");
+  assert.deepEqual(told, [true]);
+  const { now } = Date;
+  try {
+    Date.now = () => now() + 3_600_000; // somebody sets the clock
+    assert.equal(stream.holdsSlot, false);
+  } finally {
+    Date.now = now;
+  }
+  assert.equal(stream.holdsSlot, true);
+  await until(() => told.length > 1, "word of the slot");
+  assert.deepEqual(told, [true, true]);
+  await (await server.stream()).xLogData(0x500n, commit);
+  await reading;
+});
