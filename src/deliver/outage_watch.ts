@@ -5,7 +5,7 @@ import type { SinkWorker } from "./sink_worker.ts";
  * Milliseconds, at most, that a sink may take nothing while its queue is full, which holds up all others: one that fails,
  * and one that says nothing, which may just be slow.
  */
-const FULL = { failing: 2_000, silent: 10_000 };
+const FULL = { failing: 2_000, silent: 5_000 };
 
 /** What is watched of a worker. */
 type Watched = Pick<SinkWorker, "failingSince" | "settledEver" | "hasRoom">;
