@@ -245,9 +245,12 @@ export class SinkWorker {
     const limits = { maxEvents: this.#reach.batchSize, maxBytes: this.#plan.limits.maxBytes };
     while (this.#calls.flights < atOnce) {
       const batch = this.#next.take(limits, isProbe, this.hasRoom);
-      if (batch === undefined) return;
+      if (batch === undefined) break;
       if (batch.length > 0) void this.#send(batch);
     }
+    if (!isProbe || !this.#load.isDelivered) return;
+    this.#reach.probeByConnecting(); // what was to show that the outage is over is left out, or with somebody else
+    void this.#connect();
   }
 
   /**

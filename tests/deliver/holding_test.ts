@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
-import { Hold, ScriptedSink } from "../support/scripted_sink.ts";
+import { Hold, retryable, ScriptedSink, throwing } from "../support/scripted_sink.ts";
 
 Deno.test("nothing is sent, nor tried again, while it may not be; the sink is connected all the same", async () => {
   const sink = new ScriptedSink();
@@ -52,4 +52,25 @@ Deno.test("what somebody else has settled is left out and counts as settled, and
   await dispatcher.resume({ ...BEGINNING, sameTimelineAsBefore: false });
   await delivery.send("c");
   assert.deepEqual(sink.takenIds, ["a-4", "a-5", "c-6"]);
+});
+
+Deno.test("a sink in an outage whose last events somebody else has settled is found to be back all the same", async () => {
+  const sink = new ScriptedSink();
+  sink.deliveries.push(throwing(retryable()));
+  let mayDeliver = true;
+  await using delivery = new Delivery([sink], { mayDeliver: () => mayDeliver });
+  const { dispatcher } = delivery;
+  await delivery.start();
+  await delivery.send("a", "b");
+  mayDeliver = false;
+  await delivery.clock.advance(1_000);
+  mayDeliver = true;
+  sink.connection = throwing(retryable()) as () => Promise<never>;
+  await dispatcher.resume({ ...BEGINNING, confirmed: 9n });
+  await delivery.clock.advance(60_000);
+  assert.equal(dispatcher.states()[0]?.state, "retrying", "it is not reached");
+  sink.connection = () => Promise.resolve();
+  await delivery.clock.advance(30_000);
+  assert.equal(dispatcher.states()[0]?.state, "connected");
+  assert.deepEqual([sink.takenIds, sink.breaches], [[], []]);
 });

@@ -74,6 +74,21 @@ Deno.test("in order, a sink is connected once the stream has begun, and anew whe
   assert.deepEqual(test.sink.after, [undefined, "b-2"]);
 });
 
+Deno.test("in order, a sink that turns out to have all that failed is back, though nothing is left to show it by", async () => {
+  await using test = await opened();
+  await test.begin();
+  test.sink.deliveries.push((batch) => {
+    for (const { id } of batch) test.sink.held.add(id);
+    return Promise.reject(retryable("nobody knows whether it was committed"));
+  });
+  await test.delivery.send("a", "b");
+  assert.equal(test.delivery.dispatcher.states()[0]?.state, "retrying");
+  await test.delivery.clock.advance(30_000);
+  const [state] = test.delivery.dispatcher.states();
+  assert.deepEqual([state?.state, state?.queuedEvents], ["connected", 0]);
+  assert.deepEqual(test.sink.breaches, []);
+});
+
 Deno.test("in order, a sink is not even connected while another router has the slot", async () => {
   await using test = await opened();
   test.holds.slot = false;
