@@ -105,7 +105,8 @@ export class SinkCheckpoints {
 
   #save(): void {
     const stream = this.#stream;
-    if (this.#saving || !stream || !this.#surroundings.mayDeliver()) return;
+    if (this.#saving) return this.noticed(); // for what has moved since
+    if (!stream || !this.#surroundings.mayDeliver()) return;
     const moved = new Map<string, StreamPosition>();
     for (const { sink, settledUpTo } of this.#surroundings.followers()) {
       if (settledUpTo && settledUpTo !== this.#saved.get(sink)) {
@@ -127,6 +128,7 @@ export class SinkCheckpoints {
     }, (error: unknown) => {
       this.#hasFailed = true;
       this.#surroundings.log.debug("Cannot keep how far sinks are", { error: messageOf(error) });
+      this.noticed();
     }).finally(() => this.#saving = undefined);
   }
 }

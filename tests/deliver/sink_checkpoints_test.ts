@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { SinkCheckpoint } from "../../src/deliver/store/checkpoints.ts";
 import { SqliteStore } from "../../src/deliver/store/sqlite_store.ts";
 import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { routerEvent } from "../support/router_events.ts";
@@ -83,6 +84,33 @@ Deno.test("of another database or history, or beyond what the server has written
   assert.deepEqual((await repeated(6, { systemIdentifier: "8" }))[0], ALL);
   assert.deepEqual((await repeated(6, { timeline: 2 }))[0], ALL);
   assert.deepEqual((await repeated(6, { walEnd: 20n }))[0], ALL);
+});
+
+Deno.test("what could not be kept is tried again, and what moved meanwhile is kept, though nothing more happens", async () => {
+  const saved: string[][] = [];
+  const slow = Promise.withResolvers<void>();
+  const tries = [() => Promise.reject(new Error("disk full")), () => slow.promise];
+  const checkpoints = {
+    async save(checkpoints: readonly SinkCheckpoint[]) {
+      await tries.shift()?.();
+      saved.push(checkpoints.map(({ last }) => last));
+    },
+    load: () => Promise.resolve({ checkpoints: [] }),
+  };
+  await using delivery = new Delivery([new ScriptedSink(), new ScriptedSink()], { checkpoints });
+  await delivery.dispatcher.resume(BEGINNING);
+  await delivery.start();
+  await send(delivery, STREAM.slice(0, 1));
+  await delivery.clock.advance(1_000);
+  assert.equal(tries.length, 1);
+  await delivery.clock.advance(30_000);
+  assert.equal(tries.length, 0);
+  await send(delivery, STREAM.slice(1, 2));
+  await delivery.clock.advance(40_000);
+  slow.resolve();
+  await delivery.clock.advance(40_000);
+  assert.deepEqual(saved, [[" a-10.1", " a-10.1"], [" a-10.3", " a-10.3"]]);
+  assert.equal(delivery.clock.timers, 0);
 });
 
 Deno.test("only what comes before the first event that is not settled counts", async () => {
