@@ -68,8 +68,8 @@ export class OutageWatch {
   }
 
   /**
-   * To be called when something was queued: a sink that does not answer fails nothing; but a queue that is full, and
-   * stays as it is, tells.
+   * To be called when something may have been queued: a sink that does not answer fails nothing; but a queue that is full,
+   * and stays as it is, tells.
    */
   lookAtRoom(patience: number): void {
     if (this.#worker.hasRoom) return;

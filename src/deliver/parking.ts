@@ -265,11 +265,11 @@ export class Parking {
   step(): void {
     if (this.#isClosed || this.#isPaused || !this.#isRecalled || !this.#surroundings.outbox) return;
     if (!this.#surroundings.mayDeliver()) return;
-    if (this.#patience === undefined) this.#watch.end();
-    else this.#watch.look(this.#patience);
-    if (!this.#isParked) return;
-    this.#read();
+    if (this.#isParked) this.#read();
     if (this.#isParked) this.#write();
+    if (this.#patience === undefined) return this.#watch.end();
+    this.#watch.look(this.#patience);
+    this.#watch.lookAtRoom(this.#patience); // what was held until now may have filled the queue
   }
 
   /** From now on nothing is read any more, and what waits is written at once. */

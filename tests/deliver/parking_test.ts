@@ -138,6 +138,25 @@ Deno.test("a sink that is down for good is parked, and so is one that does not a
   assert.equal(delivery.dispatcher.states()[0]?.lastError, "401");
 });
 
+Deno.test("a queue that is filled by what was held back tells, too, that its sink does not answer", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = hang;
+  await using outbox = new TryingOutbox();
+  const queue = { maxEvents: 4, maxBytes: 1e6 };
+  await using delivery = await parking([{ sink, queue, maxBatchSize: 1 }], outbox);
+  await delivery.send("a", "b", "c", "d");
+  const looked = Promise.withResolvers<void>();
+  outbox.gate = looked.promise;
+  const resumed = delivery.dispatcher.resume({ ...BEGINNING, wasElsewhere: true });
+  await delivery.clock.advance(15_000);
+  looked.resolve();
+  await resumed;
+  assert.notEqual(delivery.dispatcher.room(NEVER), undefined);
+  await delivery.clock.advance(10_000);
+  assert.equal(delivery.dispatcher.states()[0]?.state, "parked");
+  assert.equal(delivery.dispatcher.room(NEVER), undefined);
+});
+
 Deno.test("the slot moves past parked events only once the stream has come past their rows, without keeping them", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = throwing(retryable());
