@@ -293,7 +293,7 @@ export class Parking {
     const { events } = this.#held;
     for (let event = this.#outstanding.oldest; event;) {
       const { newer } = event;
-      if (event.isHeld && event.parking?.state !== "writing") {
+      if (event.isHeld) {
         this.#held.release(event);
         this.settled(event);
       }

@@ -368,6 +368,28 @@ Deno.test("what is parked for a sink that is removed stays, and comes first when
   assert.deepEqual(await outbox.ids(), []);
 });
 
+Deno.test("what was on its way to the outbox when a sink left it holds the slot no longer than the write takes, even if that fails", async () => {
+  const gone = new ScriptedSink();
+  gone.otherwise = throwing(retryable());
+  await using outbox = new TryingOutbox();
+  await using delivery = await parking([gone], outbox);
+  await delivery.send("a");
+  await delivery.clock.advance(30_000);
+  const written = Promise.withResolvers<void>();
+  outbox.gate = written.promise;
+  await delivery.send("b", "c");
+  delivery.dispatcher.settle(3n);
+  delivery.dispatcher.become([], 1_000).unroute();
+  await delivery.clock.advance(10_000);
+  assert.deepEqual(delivery.dispatcher.states(), []);
+  assert.equal(delivery.dispatcher.confirmable, undefined);
+  outbox.broken = new Error("no answer for 30 s");
+  written.resolve();
+  await delivery.clock.advance(1);
+  assert.equal(delivery.dispatcher.confirmable, 3n);
+  outbox.broken = undefined;
+});
+
 Deno.test("after a lost connection what is parked and with the sink's worker is still to be delivered", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = throwing(retryable());
