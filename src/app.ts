@@ -134,7 +134,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
             break;
           case "connected":
             connection = AbortSignal.any([signal, item.lost]);
-            await dispatcher.resume(item);
+            await dispatcher.resume(item, signal);
             dispatcher.begin({ ...item, slot: replication.slot }, !item.sameTimelineAsBefore);
             break;
           default:

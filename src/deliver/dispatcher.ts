@@ -5,6 +5,7 @@ import type { Lsn } from "../postgres/lsn.ts";
 import type { Connected } from "../postgres/replication/stream_chunk.ts";
 import type { Target } from "../route/router.ts";
 import type { StreamStart } from "../sink/sink.ts";
+import { abortable } from "../sink/abortable.ts";
 import { type Clock, systemClock } from "../sink/clock.ts";
 import { AwaitedConditions } from "./awaited_conditions.ts";
 import { Checkpoint, UnsettledEvent } from "./checkpoint.ts";
@@ -185,9 +186,10 @@ export class Dispatcher implements AsyncDisposable {
   /**
    * To be called whenever the stream begins anew, before its first event, and waited for. What was committed before the
    * confirmed position, and still waits, has been settled by somebody else: it goes nowhere any more. In another history
-   * than before, what was settled so far may not be confirmed.
+   * than before, what was settled so far may not be confirmed. Throws the signal's reason: a store that cannot be read is
+   * waited for otherwise, however long.
    */
-  async resume(beginning: Beginning): Promise<void> {
+  async resume(beginning: Beginning, signal = new AbortController().signal): Promise<void> {
     const { sameTimelineAsBefore, wasElsewhere, confirmed } = beginning;
     if (!sameTimelineAsBefore) {
       this.#checkpoint.forgetMarks();
@@ -198,13 +200,12 @@ export class Dispatcher implements AsyncDisposable {
     }
     this.#settledElsewhere = confirmed;
     this.#sinkCheckpoints?.follow(beginning);
-    await Promise.all(
-      this.#roster.parkings.map((parking) =>
-        parking.recall({ hasSameHistory: sameTimelineAsBefore, wasElsewhere })
-      ),
+    const recalled = this.#roster.parkings.map((parking) =>
+      parking.recall({ hasSameHistory: sameTimelineAsBefore, wasElsewhere })
     );
+    await abortable(Promise.all(recalled), signal);
     if (this.#sinkCheckpoints && !this.#settledEarlier) {
-      const { bySink, lsn } = await this.#sinkCheckpoints.load();
+      const { bySink, lsn } = await abortable(this.#sinkCheckpoints.load(), signal);
       this.#gate.stored(lsn);
       this.#settledEarlier = bySink;
     }

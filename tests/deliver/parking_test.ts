@@ -390,6 +390,20 @@ Deno.test("what was on its way to the outbox when a sink left it holds the slot 
   outbox.broken = undefined;
 });
 
+Deno.test("a stop does not wait until the outbox can be read", async () => {
+  await using outbox = new TryingOutbox();
+  await using delivery = new Delivery([{ sink: new ScriptedSink(), parking: PARKING }], { outbox });
+  await delivery.start();
+  outbox.broken = new Error("the database is starting up");
+  const stop = new AbortController();
+  const ended = delivery.dispatcher.resume(BEGINNING, stop.signal).then(() => "resumed", () => "stopped");
+  await delivery.clock.advance(5_000);
+  stop.abort();
+  assert.equal(await Promise.race([ended, turn()]), "stopped");
+  await delivery.dispatcher.drain(NEVER);
+  assert.equal(delivery.clock.timers, 0);
+});
+
 Deno.test("after a lost connection what is parked and with the sink's worker is still to be delivered", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = throwing(retryable());
