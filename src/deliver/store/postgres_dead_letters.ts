@@ -41,7 +41,7 @@ export class PostgresDeadLetters implements DeadLetterShelf {
     return await this.#access.read(async (sql) => {
       const rows = await sql<LetterRow[]>`
         WITH found AS (
-          SELECT id, sum(octet_length(event)) OVER so_far AS total, row_number() OVER so_far AS place
+          SELECT id, sum(coalesce(octet_length(event), 0)) OVER so_far AS total, row_number() OVER so_far AS place
           FROM (
             SELECT id, event FROM digitaltwins_eventing.dead_letter_queue
             WHERE id > ${after} AND (slot = ${slot} OR slot IS NULL)

@@ -52,8 +52,14 @@ Deno.test("dead letters join those of AgeDigitalTwins in its own table, which it
       status: "pending",
     }],
   );
+  const all = await store.deadLetters.page({}, 0, 10);
+  assert.deepEqual(
+    all.map(({ reason }) => reason),
+    [...THEIRS, "400"],
+    "those that have no whole event, too",
+  );
   const [theirs] = await store.deadLetters.page({ sink: "TestSink" }, 0, 10);
-  assert.equal(theirs?.reason, "Test failure");
+  assert.equal(theirs?.reason, THEIRS[0]);
   assert.equal(await store.deadLetters.replay([theirs?.id ?? 0]), 0, "it is not whole");
   assert.equal(await store.deadLetters.drop([theirs?.id ?? 0]), 1);
 });
@@ -133,7 +139,10 @@ Deno.test("what leaves a large outbox is looked up, and the rest of it is not re
   assert(rows <= 200, `${rows} rows were read to remove 100`);
 });
 
-/** As AgeDigitalTwins makes it, with one of its letters. */
+/** Why letters of AgeDigitalTwins failed. */
+const THEIRS = ["Test failure", "Timeout", "No route to host"];
+
+/** As AgeDigitalTwins makes it, with some of its letters. */
 async function withIncumbentsTable(): Promise<GraphDatabase> {
   const database = await cluster.database();
   await database.sql.unsafe(`
@@ -143,6 +152,7 @@ async function withIncumbentsTable(): Promise<GraphDatabase> {
       error_message TEXT, error_stack TEXT, retry_count INT DEFAULT 0, failed_at TIMESTAMPTZ DEFAULT NOW(),
       last_attempt_at TIMESTAMPTZ, status TEXT DEFAULT 'pending');
     INSERT INTO digitaltwins_eventing.dead_letter_queue (event_id, sink_name, event_type, payload, error_message)
-    VALUES (gen_random_uuid(), 'TestSink', 'testType', '{"id": "x"}', 'Test failure')`);
+    SELECT gen_random_uuid(), 'TestSink', 'testType', '{"id": "x"}', reason
+    FROM unnest('{${THEIRS.join()}}'::text[]) reason`);
   return database;
 }
