@@ -29,6 +29,9 @@ const LONGEST_EARLY_WAIT = 1_000;
 /** A label with so many rows takes long without an index. */
 const MANY_ROWS = 100_000;
 
+/** So many rows that cannot be read are named, of a chunk. */
+const MOST_NAMED = 10;
+
 /** How often a snapshot that is under way is mentioned in the log, in milliseconds. */
 const PROGRESS_INTERVAL = 10_000;
 
@@ -116,8 +119,10 @@ export class SnapshotTeller {
       window.chunk = await readChunk(sql(), range);
       run.next = { graph: label.graph, label: label.label, lastId: window.chunk.upTo };
       await writeSnapshotMessage(sql(), { kind: "high", slot, chunk: window.id });
-      if (await passed === "told") this.#earlyWait = FIRST_WAIT;
-      else {
+      if (await passed === "told") {
+        this.#earlyWait = FIRST_WAIT;
+        this.#warnOfUnreadable(label, window.unreadable);
+      } else {
         await delay(this.#earlyWait, undefined, { signal });
         this.#earlyWait = Math.min(LONGEST_EARLY_WAIT, this.#earlyWait * 2);
       }
@@ -162,6 +167,19 @@ export class SnapshotTeller {
     await Promise.race([waited, this.#wake.promise]).catch(() => {});
     timer.abort();
     await waited.catch(() => {});
+  }
+
+  #warnOfUnreadable({ graph, label }: SnapshotLabel, rows: readonly string[]): void {
+    if (rows.length === 0) return;
+    this.#log.warn(
+      "Cannot read rows for a snapshot, which goes on without them: they are no agtype map, or too large",
+      {
+        graph,
+        label,
+        count: rows.length,
+        rows: rows.slice(0, MOST_NAMED),
+      },
+    );
   }
 
   #warnOfPrivilege({ graph, label }: SnapshotLabel, error: unknown): void {

@@ -18,6 +18,8 @@ export class SnapshotWindow {
   readonly id: string = crypto.randomUUID();
   /** What was read between the watermarks; to be set before the high one is written. */
   chunk: Chunk | undefined;
+  /** The graphids of rows that are not told, because their properties are no agtype map or too large. */
+  readonly unreadable: string[] = [];
   readonly #range: ChunkRange;
   readonly #kind: SnapshotLabel["kind"];
   readonly #after: bigint | undefined;
@@ -101,10 +103,14 @@ export class SnapshotWindow {
     if (newest) {
       return newest.action === "delete" ? undefined : { entity: entityOf(newest), body: newest.after };
     }
-    const body = this.#isTruncated ? undefined : bodyIn(properties);
-    const entity = body &&
-      identityOf({ kind: this.#kind, holdsModels: this.#range.label === MODEL_LABEL }, body);
-    return body && isWhole(entity) ? { entity, body } : undefined;
+    if (this.#isTruncated) return undefined;
+    const body = bodyIn(properties);
+    if (!body) {
+      this.unreadable.push(rowId);
+      return undefined;
+    }
+    const entity = identityOf({ kind: this.#kind, holdsModels: this.#range.label === MODEL_LABEL }, body);
+    return isWhole(entity) ? { entity, body } : undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MOST_NODES } from "../../src/twin/json_index.ts";
 import { JsonText } from "../../src/twin/json_text.ts";
 import { ReceivedTransactions } from "../../src/twin/received_transactions.ts";
 import { SnapshotWindow } from "../../src/twin/snapshot_window.ts";
@@ -109,6 +110,21 @@ Deno.test("rows that are nobody, or cannot be read, are left out", () => {
   assert.deepEqual(through({ 11: '{"name": "x"}', 12: "[1]", 13: "{", 14: twin("a", 1) }, []), [
     `a ${twin("a", 1)} @1`,
   ]);
+});
+
+Deno.test("rows that cannot be read are named, unless the stream has told more of them", () => {
+  const window = new SnapshotWindow(range, "vertex", new ReceivedTransactions());
+  window.open();
+  window.follow(changed("14", "a", "update", 2));
+  const many = `{"$dtId": "x", "list": [${"1,".repeat(MOST_NODES)}1]}`;
+  const rows = { 11: '{"name": "x"}', 12: "[1]", 13: many, 14: "{" };
+  window.chunk = {
+    rows: Object.entries(rows).map(([id, properties]) => ({ id, properties })),
+    visibility: "8:8:",
+    upTo: "20",
+  };
+  assert.deepEqual(window.close(mark(), snapshot)?.map(({ rowId }) => rowId), ["14"]);
+  assert.deepEqual(window.unreadable, ["12", "13"]);
 });
 
 Deno.test("a chunk that may lack what was told before its low watermark is not told", () => {
