@@ -8,7 +8,7 @@ import v7 from "kafkajs/src/protocol/requests/produce/v7/response.js";
 import { ResponseFrames } from "./response_frames.ts";
 
 /**
- * Four faults of kafkajs 2.2.4 that nothing but its own modules can be cured of. The version is pinned, and tests show
+ * Five faults of kafkajs 2.2.4 that nothing but its own modules can be cured of. The version is pinned, and tests show
  * them to be gone.
  */
 export function patchKafkajs(): void {
@@ -48,11 +48,15 @@ export function patchKafkajs(): void {
     }, Math.min(this.requestTimeout, 100));
   };
 
-  // It believes whatever length a broker gives its response.
+  // It believes whatever length a broker gives its response; and what has come of one when its connection breaks off, it
+  // takes for the beginning of the first on the next connection.
   const process = Connection.prototype.processData;
   Connection.prototype.processData = function (this: BrokerConnection, data: Uint8Array) {
-    let frames = framesOf.get(this);
-    if (!frames) framesOf.set(this, frames = new ResponseFrames());
+    let frames = framesOf.get(this.socket);
+    if (!frames) {
+      framesOf.set(this.socket, frames = new ResponseFrames());
+      Object.assign(this, { chunks: [], bytesBuffered: 0, bytesNeeded: LENGTH });
+    }
     try {
       // While it logs in, what is read may be no more than a length.
       frames.push(data, this.authHandlers ? 0 : CORRELATION_ID);
@@ -99,7 +103,9 @@ interface BrokerConnection {
   readonly authHandlers: unknown;
 }
 
-/** With which every response begins. */
+/** Bytes of a response's length, and of the number with which every response begins. */
+const LENGTH = 4;
 const CORRELATION_ID = 4;
 
-const framesOf = new WeakMap<BrokerConnection, ResponseFrames>();
+/** Of each socket that has been read from. */
+const framesOf = new WeakMap<BrokerConnection["socket"], ResponseFrames>();

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import Connection from "kafkajs/src/network/connection.js";
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { patchKafkajs } from "../../../sinks/kafka/kafkajs_patches.ts";
 import { until } from "../../support/until.ts";
@@ -68,4 +70,26 @@ Deno.test("a Kafka broker that asks for a rest is left alone so long, and no lon
     await until(() => broker.sent.length > 0, "the request to be sent", 5_000);
     assert(performance.now() - begun >= 199, `after ${performance.now() - begun} ms`);
   }
+});
+
+Deno.test("a Kafka broker is understood on the next connection, wherever the one before broke off", () => {
+  const logger = { namespace: () => logger };
+  const connection = new Connection({ host: "broker", port: 9092, logger, requestTimeout: 300 });
+  const answered: number[] = [];
+  connection.requestQueue.fulfillRequest = ({ correlationId }: { readonly correlationId: number }) =>
+    answered.push(correlationId);
+  const response = (correlationId: number) => {
+    const bytes = Buffer.alloc(12);
+    bytes.writeInt32BE(8);
+    bytes.writeInt32BE(correlationId, 4);
+    return bytes;
+  };
+  const cuts = Array.from({ length: 11 }, (_, index) => index + 1);
+  for (const cut of cuts) {
+    connection.socket = {};
+    connection.processData(response(-1).subarray(0, cut));
+    connection.socket = {};
+    connection.processData(response(cut));
+  }
+  assert.deepEqual(answered, cuts);
 });
