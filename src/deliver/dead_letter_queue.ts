@@ -1,11 +1,10 @@
 import type { Log } from "../observe/log.ts";
 import type { Lsn } from "../postgres/lsn.ts";
 import type { DeadLetter, DeadLetterStore } from "./dead_letter.ts";
-import { backoff, type RetrySettings } from "./retry_policy.ts";
+import { backoff, STORE_RETRY } from "./retry_policy.ts";
 import { messageOf } from "../observe/message_of.ts";
 import type { Clock } from "../sink/clock.ts";
 
-const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 const MOST_AT_ONCE = 1000;
 /** Of their bodies, in UTF-16 code units; a larger letter is written alone. */
 const LARGEST_AT_ONCE = 8 * 1024 * 1024;
@@ -127,7 +126,7 @@ export class DeadLetterQueue {
         });
       }
       if (this.#closed) return;
-      this.#cancelRetry = this.#clock.after(backoff(RETRY, this.#failures, this.#random), () => {
+      this.#cancelRetry = this.#clock.after(backoff(STORE_RETRY, this.#failures, this.#random), () => {
         this.#cancelRetry = undefined;
         this.#write();
       });

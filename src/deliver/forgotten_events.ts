@@ -1,7 +1,6 @@
 import type { Clock } from "../sink/clock.ts";
-import { backoff, type RetrySettings } from "./retry_policy.ts";
+import { backoff, STORE_RETRY } from "./retry_policy.ts";
 
-const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 const MOST_AT_ONCE = 2_000;
 
 /** An event that has to leave the outbox. */
@@ -76,7 +75,7 @@ export class ForgottenEvents {
     } catch {
       this.#failures++;
       if (this.#isClosed) return;
-      this.#cancelRetry = this.#clock.after(backoff(RETRY, this.#failures, this.#random), () => {
+      this.#cancelRetry = this.#clock.after(backoff(STORE_RETRY, this.#failures, this.#random), () => {
         this.#cancelRetry = undefined;
         this.#begin();
       });

@@ -2,10 +2,7 @@ import { UnsettledEvent } from "./checkpoint.ts";
 import type { OutboxLedger } from "./outbox_ledger.ts";
 import type { OutboxTrouble } from "./outbox_trouble.ts";
 import { type Origin, QueuedEvent } from "./pending_events.ts";
-import type { Outbox } from "./store/outbox.ts";
-
-/** What is read at once. */
-const PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 };
+import { type Outbox, OUTBOX_PAGE } from "./store/outbox.ts";
 
 export interface OutboxReaderSurroundings {
   readonly outbox: Outbox | undefined;
@@ -19,8 +16,6 @@ export interface OutboxReaderSurroundings {
 
 /** Gives a sink's worker what is in the outbox, a page at a time and in order. */
 export class OutboxReader {
-  /** At the most, in a page. */
-  static readonly pageSize = PAGE.maxEvents;
   readonly #sink: string;
   readonly #of: OutboxReaderSurroundings;
   #reading: Promise<void> | undefined;
@@ -46,7 +41,7 @@ export class OutboxReader {
   async #readPage(): Promise<void> {
     const { outbox, ledger, trouble, origin, enqueue } = this.#of;
     const supposed = ledger.unread;
-    const rows = await outbox?.page(this.#sink, ledger.rangeOf(PAGE)) ?? [];
+    const rows = await outbox?.page(this.#sink, ledger.rangeOf(OUTBOX_PAGE)) ?? [];
     const { generation } = ledger;
     trouble.worked();
     if (rows.length === 0) ledger.foundNone(supposed); // somebody has emptied it

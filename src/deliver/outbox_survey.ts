@@ -2,10 +2,8 @@ import type { Log } from "../observe/log.ts";
 import { messageOf } from "../observe/message_of.ts";
 import type { Clock } from "../sink/clock.ts";
 import type { OutboxLedger } from "./outbox_ledger.ts";
-import { backoff, type RetrySettings } from "./retry_policy.ts";
+import { backoff, STORE_RETRY } from "./retry_policy.ts";
 import type { Outbox } from "./store/outbox.ts";
-
-const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
 
 export interface OutboxSurveySurroundings {
   readonly clock: Clock;
@@ -38,7 +36,7 @@ export class OutboxSurvey {
             error: messageOf(error),
           });
         }
-        await this.#wait(backoff(RETRY, failures, this.#of.random));
+        await this.#wait(backoff(STORE_RETRY, failures, this.#of.random));
       }
     }
   }

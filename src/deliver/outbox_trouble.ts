@@ -1,9 +1,7 @@
 import type { Log } from "../observe/log.ts";
 import { messageOf } from "../observe/message_of.ts";
 import type { Clock } from "../sink/clock.ts";
-import { backoff, type RetrySettings } from "./retry_policy.ts";
-
-const RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
+import { backoff, STORE_RETRY } from "./retry_policy.ts";
 
 export interface OutboxTroubleSurroundings {
   readonly clock: Clock;
@@ -49,7 +47,7 @@ export class OutboxTrouble {
       });
     }
     if (this.#isClosed || this.#cancel) return;
-    this.#cancel = clock.after(backoff(RETRY, this.#failures, random), () => {
+    this.#cancel = clock.after(backoff(STORE_RETRY, this.#failures, random), () => {
       this.#cancel = undefined;
       this.#waited();
     });

@@ -11,11 +11,10 @@ import type { OutboxTrouble } from "./outbox_trouble.ts";
 import type { OutstandingEvents } from "./outstanding_events.ts";
 import type { QueuedEvent } from "./pending_events.ts";
 import type { SinkSettings } from "./sink_settings.ts";
-import type { Outbox, ParkedEvent } from "./store/outbox.ts";
+import { type Outbox, OUTBOX_PAGE, type ParkedEvent } from "./store/outbox.ts";
 
-/** What is written, and what is dropped, at once. */
+/** What is written at once. */
 const BATCH = { maxEvents: 1_000, maxBytes: 4 * 1024 * 1024 };
-const PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 };
 
 export interface OutboxWriterSurroundings {
   readonly outbox: Outbox | undefined;
@@ -189,7 +188,7 @@ export class OutboxWriter {
     try {
       await this.#of.reading();
       for (let isDone = false; !isDone && this.#of.ledger.unread > 0;) {
-        const range = this.#of.ledger.rangeOf(PAGE);
+        const range = this.#of.ledger.rangeOf(OUTBOX_PAGE);
         const excess = { bytes: this.#of.ledger.bytes + bytes - maxParkedBytes, before: this.#oldestAllowed };
         const dropped = await dropOldest(outbox, sink, range, excess, this.#of.gapType);
         this.#of.ledger.dropped(dropped.rows, dropped.bytes);

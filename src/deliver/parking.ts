@@ -12,6 +12,7 @@ import type { ParkingSurroundings } from "./parking_surroundings.ts";
 import type { Origin, QueuedEvent } from "./pending_events.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
+import { OUTBOX_PAGE } from "./store/outbox.ts";
 import type { StreamPosition } from "./stream_position.ts";
 
 /**
@@ -387,8 +388,7 @@ export class Parking {
   get #shouldWrite(): boolean {
     const isHalfFull = this.#held.isHalfFull(this.#settings.queue);
     return this.#watch.isFailing || this.#isClosing || isHalfFull ||
-      this.#ledger.unread > OutboxReader.pageSize ||
-      !this.#worker.takesOffers;
+      this.#ledger.unread > OUTBOX_PAGE.maxEvents || !this.#worker.takesOffers;
   }
 
   /** Of what is in the outbox, the sink has settled one. */

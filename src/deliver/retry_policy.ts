@@ -10,6 +10,9 @@ export interface RetrySettings {
   readonly maxAttempts: number;
 }
 
+/** Of what the router keeps in its own store: nothing is given up. */
+export const STORE_RETRY: RetrySettings = { initial: 200, max: 30_000, maxAttempts: Infinity };
+
 /**
  * Milliseconds until the next try after so many failures in a row (1 or more): anything up to a ceiling that doubles
  * with each, which spreads the tries of many clients best, but not less than the far end asked for.

@@ -34,6 +34,9 @@ export interface OutboxRange {
   readonly maxBytes: number;
 }
 
+/** How much is read at once. */
+export const OUTBOX_PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 } as const;
+
 /** Events that wait for sinks which take none, in order, beyond the life of the router. */
 export interface Outbox {
   /** Nothing if there is no store yet. */
