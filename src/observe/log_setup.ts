@@ -4,8 +4,8 @@ import { type ByteWriter, LogWriter } from "./log_writer.ts";
 import { Redaction } from "./redaction.ts";
 
 /** `off` says nothing at all. */
-export const LOG_LEVELS = ["debug", "info", "warn", "error", "off"] as const;
-export const LOG_FORMATS = ["json", "text"] as const;
+const LOG_LEVELS = ["debug", "info", "warn", "error", "off"] as const;
+const LOG_FORMATS = ["json", "text"] as const;
 
 export interface LogSettings {
   readonly level: (typeof LOG_LEVELS)[number];

@@ -1,7 +1,7 @@
 import type { Sql } from "./connection/sql.ts";
 
 /** The schema for the router's own tables in the source's database. What is written there makes no events. */
-export const EVENTING_SCHEMA = "digitaltwins_eventing";
+const EVENTING_SCHEMA = "digitaltwins_eventing";
 
 /** For whoever makes the tables by hand: before their statements. */
 export const CREATE_EVENTING_SCHEMA = `CREATE SCHEMA IF NOT EXISTS ${EVENTING_SCHEMA}`;

@@ -19,7 +19,7 @@ export function beginOf({ index }: JsonDocument, node: number): number {
   return index[node] ?? 0;
 }
 
-export function endOf({ index }: JsonDocument, node: number): number {
+function endOf({ index }: JsonDocument, node: number): number {
   return index[node + 1] ?? 0;
 }
 

@@ -35,7 +35,7 @@ export const byInstant: Comparison = {
 };
 
 /** JSON numbers by their value, to the last of their digits. */
-export function compareNumbers(a: string, b: string): number {
+function compareNumbers(a: string, b: string): number {
   const [first, second] = [Number(a), Number(b)];
   // Rounding to doubles keeps the order, so that only equal ones need a closer look.
   if (first !== second) return first < second ? -1 : 1;
