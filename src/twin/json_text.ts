@@ -68,8 +68,8 @@ export class JsonText {
   }
 
   /**
-   * `undefined` for a text that is not JSON, or not read because of its size. With `like`, the value of a whole text most of which this one repeats, it
-   * costs less to read it, and to tell the differences from it.
+   * `undefined` for a text that is not JSON, or not read because of its size. With `like`, the value of a whole text most of
+   * which this one repeats, it costs less to read it, and to tell the differences from it.
    */
   static tryParse(text: string, like?: JsonText): JsonText | undefined {
     if (like) {

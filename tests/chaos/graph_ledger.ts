@@ -14,9 +14,9 @@ const MODELS = ["dtmi:example:Counter;1", "dtmi:example:Counter;2"];
 const LONGEST_PAUSE = 150;
 
 /**
- * Writes random changes and telemetry of twins and relationships of its own, whatever becomes of the server meanwhile, and knows what
- * was committed. Transactions have one to many changes; some are rolled back, some have savepoints that are, and now
- * and then one changes hundreds of twins.
+ * Writes random changes and telemetry of twins and relationships of its own, whatever becomes of the server meanwhile,
+ * and knows what was committed. Transactions have one to many changes; some are rolled back, some have savepoints that
+ * are, and now and then one changes hundreds of twins.
  */
 export class GraphLedger {
   /** By partition key: the committed changes in order. */

@@ -1,6 +1,7 @@
 /**
  * Random changes and random faults: what was committed must arrive, whatever happens meanwhile. The seed repeats the
- * schedule. With an odd one the router's store is a file on a disk that gets full, else it is in PostgreSQL, and there are two routers.
+ * schedule. With an odd one the router's store is a file on a disk that gets full, else it is in PostgreSQL, and there are
+ * two routers.
  *
  *     deno task chaos --minutes 5 --seed 1
  */

@@ -7,7 +7,7 @@ import { TwinDatabase } from "../support/twin_database.ts";
 const LENGTH = 200_000_000;
 const METADATA = '"$metadata": {"$model": "dtmi:example:Room;1"}';
 
-/** What docs/delivery.md says of the memory that a large value takes. */
+/** Somewhat more than docs/delivery.md says of the memory that a large value takes. */
 const MEMORY = 20 * LENGTH;
 
 Deno.test("a twin of 200 MB reaches who takes it, is a dead letter for who does not, and stops nothing", async () => {
