@@ -146,8 +146,7 @@ Deno.exitCode = delivered.some(({ lost, outOfOrder }) => lost + outOfOrder > 0) 
 
 /** What is measured begins anew, and ends with the work. */
 async function runPhase(name: string, work: () => Promise<void>): Promise<void> {
-  const isFirst = phases.length === 0 && name === "warm-up";
-  if (!isFirst) { for (const end of farEnds.values()) await end.call("beginPhase", PART_MS); }
+  for (const end of farEnds.values()) await end.call("beginPhase", PART_MS);
   await work();
   const costs = await watch.endPhase(PART_MS);
   const before = changes;

@@ -78,7 +78,8 @@ export class RouterWatch implements AsyncDisposable {
   async #watch(): Promise<void> {
     for (let due = performance.now(); !this.#isStopped; due += 1000) {
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
-      this.#samples.push(await this.#look());
+      const sample = await this.#look();
+      this.#samples.push(sample); // a phase may have begun meanwhile
     }
   }
 
@@ -90,7 +91,8 @@ export class RouterWatch implements AsyncDisposable {
           (pg_current_wal_lsn() - '0/0')::float8 AS lsn
         FROM pg_replication_slots`,
       this.#process(),
-      fetch(`${this.#router.url}/metrics`).then((response) => response.text()),
+      fetch(`${this.#router.url}/metrics`, { signal: AbortSignal.timeout(30_000) })
+        .then((response) => response.text()),
     ]);
     if (!slot) throw new Error("Cannot look at the slot: it is gone");
     const metric = (name: string) =>
