@@ -26,11 +26,11 @@ class Pair implements AsyncDisposable {
     return new Pair(await TwinDatabase.open(), new WebhookReceiver());
   }
 
-  async start(name: string): Promise<RouterProcess> {
+  async start(name: string, walSenderTimeout = "2s"): Promise<RouterProcess> {
     const folder = await TemporaryFolder.make();
     this.#folders.push(folder);
     const router = await RouterProcess.start(folder.path, {
-      source: { connectionString: this.database.server.connectionString, walSenderTimeout: "2s" },
+      source: { connectionString: this.database.server.connectionString, walSenderTimeout },
       eventSinks: { webhook: [{ name: "Hook", url: `${this.receiver.url}/${name}`, concurrency: 1 }] },
     });
     this.#routers.push(router);
@@ -70,11 +70,11 @@ function untilRoleIs(router: RouterProcess, role: string): Promise<void> {
   return until(async () => await roleOf(router) === role, `a router that is ready, and ${role}`);
 }
 
-Deno.test("of two routers one works, and when it is killed the other delivers within 5 s; nothing is lost", async () => {
+Deno.test("of two routers one works, and when it is killed the other goes on, long before PostgreSQL would miss it; nothing is lost", async () => {
   await using pair = await Pair.open();
   const { receiver, ledger } = pair;
-  const first = await pair.start("a");
-  const second = await pair.start("b");
+  const first = await pair.start("a", "60s");
+  const second = await pair.start("b", "60s");
   await untilRoleIs(first, "active");
   await untilRoleIs(second, "standby");
   receiver.respond = () => pair.posts("a").length < 25 ? 204 : "hang";
@@ -83,10 +83,7 @@ Deno.test("of two routers one works, and when it is killed the other delivers wi
   assert.equal(pair.posts("b").length, 0);
   receiver.respond = () => 204;
   await first.kill();
-  const killedAt = performance.now();
-  await receiver.received(() => pair.posts("b").length > 0);
-  const seconds = (performance.now() - killedAt) / 1_000;
-  assert(seconds < 5, `it took ${seconds} s`);
+  await receiver.received(() => pair.posts("b").length > 0, 30_000);
   await untilRoleIs(second, "active");
   await pair.database.untilConfirmed();
   assert.equal(await second.stop(), 0);

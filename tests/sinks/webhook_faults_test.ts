@@ -25,7 +25,7 @@ class Stream implements AsyncDisposable {
   readonly taken: ReceivedEvent[] = [];
   readonly port = freePort();
   readonly #dispatcher: Dispatcher;
-  #settled = Promise.withResolvers<void>();
+  #isSettled = false;
   #number = 0;
 
   constructor(other: Record<string, unknown>) {
@@ -43,7 +43,7 @@ class Stream implements AsyncDisposable {
       deadLetters: this.deadLetters,
       metrics: new Metrics(),
       log: this.log,
-      onConfirmable: () => this.#settled.resolve(),
+      onConfirmable: () => this.#isSettled = true,
     });
   }
 
@@ -77,7 +77,14 @@ class Stream implements AsyncDisposable {
 
   /** Resolves once every event of the start was taken or is a dead letter. */
   settled(): Promise<void> {
-    return this.#settled.promise;
+    return until(
+      () => this.#isSettled,
+      () =>
+        `every event to be settled; ${this.taken.length} were taken, ${
+          JSON.stringify(this.#dispatcher.states())
+        }`,
+      60_000,
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

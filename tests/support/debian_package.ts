@@ -11,9 +11,13 @@ export async function installPackage(name: string): Promise<boolean> {
   return await aptGet(install) || (await aptGet(["update"]) && await aptGet(install));
 }
 
+/** Milliseconds. */
+const LONGEST_INSTALLATION = 300_000;
+
 async function aptGet(args: readonly string[]): Promise<boolean> {
   const { success } = await new Deno.Command("apt-get", {
     args: [...args],
+    signal: AbortSignal.timeout(LONGEST_INSTALLATION),
     env: { DEBIAN_FRONTEND: "noninteractive" },
     stdin: "null",
     stdout: "null",

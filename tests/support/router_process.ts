@@ -3,6 +3,9 @@ import { freePort } from "./free_port.ts";
 import { startArguments } from "./start_task.ts";
 import { until } from "./until.ts";
 
+/** Milliseconds that a router may take to end, on a slow machine. */
+const LONGEST_END = 120_000;
+
 /** What `/readyz` says. */
 export interface Readiness {
   readonly status: number;
@@ -102,10 +105,11 @@ export class RouterProcess implements AsyncDisposable {
     );
   }
 
-  /** The value of one line of `/metrics`, by its name and labels as written there. */
+  /** The value of one line of `/metrics`, by its name and labels as written there; undefined while nobody serves that. */
   async metric(name: string): Promise<number | undefined> {
-    const response = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(30_000) });
-    const line = (await response.text()).split("\n").find((line) => line.startsWith(`${name} `));
+    const metrics = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(30_000) })
+      .then((response) => response.text(), () => "");
+    const line = metrics.split("\n").find((line) => line.startsWith(`${name} `));
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   }
 
@@ -126,6 +130,16 @@ export class RouterProcess implements AsyncDisposable {
   /** Asks it to end, and gives its exit code. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
     this.signal(signal);
+    return await this.ended();
+  }
+
+  /** Its exit code, once it has ended. */
+  async ended(): Promise<number> {
+    await until(
+      () => this.#ended !== undefined,
+      () => `the router to end:\n${this.#outputSoFar}`,
+      LONGEST_END,
+    );
     return (await this.#child.status).code;
   }
 

@@ -59,6 +59,7 @@ export class WebhookReceiver implements AsyncDisposable {
   readonly #open = new Set<Deno.Conn>();
   readonly #serving = new Set<Promise<void>>();
   readonly #waiters = new Set<() => void>();
+  readonly #disposed = Promise.withResolvers<Reply>();
   #failure: unknown;
 
   constructor(options: WebhookReceiverOptions = {}) {
@@ -111,6 +112,7 @@ export class WebhookReceiver implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     for (const connection of this.#open) close(connection);
+    this.#disposed.resolve({ raw: "" }); // instead of what a test that failed has left unanswered
     await Promise.all(this.#serving);
     if (this.#failure) throw this.#failure;
   }
@@ -153,7 +155,8 @@ export class WebhookReceiver implements AsyncDisposable {
   async #decide(request: ReceivedRequest): Promise<Reply> {
     const scripted = request.method === "POST" ? this.#script.shift() : undefined;
     try {
-      return scripted ?? await this.respond(request);
+      const reply = scripted ?? this.respond(request);
+      return reply instanceof Promise ? await Promise.race([reply, this.#disposed.promise]) : reply;
     } catch (error) {
       this.#failure ??= error;
       return 500;

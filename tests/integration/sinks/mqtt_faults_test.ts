@@ -34,7 +34,7 @@ function mqttSink(farEnd: MqttFarEnd, written: Record<string, unknown> = {}): Si
 class Served implements AsyncDisposable {
   readonly deadLetters = new DeadLetterRecords();
   readonly #dispatcher: Dispatcher;
-  readonly #done = Promise.withResolvers<void>();
+  #isSettled = false;
 
   constructor(sink: Sink, maxAttempts = 1000) {
     const settings = {
@@ -49,7 +49,7 @@ class Served implements AsyncDisposable {
       deadLetters: this.deadLetters,
       metrics: new Metrics(),
       log: new LogRecords(),
-      onConfirmable: (lsn) => lsn === BigInt(EVENTS) && this.#done.resolve(),
+      onConfirmable: (lsn) => this.#isSettled = lsn === BigInt(EVENTS),
     });
     this.#dispatcher.start();
     for (let number = 0; number < EVENTS; number++) {
@@ -64,7 +64,11 @@ class Served implements AsyncDisposable {
 
   /** Resolves once every event is delivered or a dead letter. */
   settled(): Promise<void> {
-    return this.#done.promise;
+    return until(
+      () => this.#isSettled,
+      () => `every event to be settled; ${JSON.stringify(this.#dispatcher.states())}`,
+      120_000,
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

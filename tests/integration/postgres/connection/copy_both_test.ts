@@ -4,6 +4,7 @@ import type { Connection } from "../../../../src/postgres/connection/connection.
 import type { ConnectionOptions } from "../../../../src/postgres/connection/connection_options.ts";
 import type { CopyBoth } from "../../../../src/postgres/connection/copy_both.ts";
 import { openConnection } from "../../../../src/postgres/connection/open_connection.ts";
+import { until } from "../../../support/until.ts";
 import { certificate, optionsFor, password, startSecuredServer } from "./secured_server.ts";
 
 const signal = new AbortController().signal;
@@ -112,10 +113,10 @@ for (const version of [15, 18] as const) {
       const creating = connection.query("CREATE_REPLICATION_SLOT waiting LOGICAL pgoutput", abort.signal);
       await using observer = await superuser(server);
       const slots = async () => (await observer.query("SELECT FROM pg_replication_slots", signal)).length;
-      while (await slots() === 0);
+      await until(async () => await slots() > 0, "the slot to be begun");
       abort.abort();
       await assert.rejects(creating, { name: "AbortError" });
-      while (await slots() > 0);
+      await until(async () => await slots() === 0, "the slot to be given up");
       await sql.query("ROLLBACK");
     });
 
