@@ -27,6 +27,7 @@ Deno.test("killed in the middle of a long transaction, a router repeats the last
   const router = await RouterProcess.start(folder.path, configuration);
   try {
     await router.untilReadyIs(200);
+    await database.untilStoreIsThere();
     await database.sql`
       INSERT INTO digitaltwins."Twin" (properties)
       SELECT format('{"$dtId": "twin-%s"}', n)::ag_catalog.agtype FROM generate_series(1, ${TWINS}::int) n`;

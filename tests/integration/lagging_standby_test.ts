@@ -42,10 +42,7 @@ for (const [fate, status] of [["parked", 503], ["rejected", 422]] as const) {
     await router.untilReadyIs(200);
     Object.assign(settings, { synchronized_standby_slots: STANDBY });
     await using standby = await LaggingStandby.of(database, port);
-    await until(async () => {
-      const [table] = await sql`SELECT to_regclass('digitaltwins_eventing.outbox') IS NOT NULL AS exists`;
-      return table?.exists;
-    }, "the router's tables");
+    await database.untilStoreIsThere();
     const ledger = new Ledger(sql, new SeededRandom(seed));
     const stored = async (
       sql: Sql,

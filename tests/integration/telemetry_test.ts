@@ -149,6 +149,7 @@ Deno.test("nobody listens before what is heard would be delivered", async () => 
   await using scene = await Scene.make();
   const { sql } = scene.database;
   const first = await scene.start();
+  await scene.database.untilStoreIsThere();
   assert.equal(await first.stop(), 0);
   const started = Promise.withResolvers<unknown>();
   const released = sql.begin(async (transaction) => {

@@ -46,6 +46,15 @@ export class TwinDatabase implements AsyncDisposable {
     );
   }
 
+  /** Resolves once the router has made its store, which it does beside everything else. */
+  async untilStoreIsThere(): Promise<void> {
+    await until(async () => {
+      const [table] = await this
+        .sql`SELECT to_regclass('digitaltwins_eventing.checkpoints') IS NOT NULL AS exists`;
+      return table?.exists;
+    }, "the router's tables");
+  }
+
   /** Resolves once the server has heard from the router twice from now on: what may be confirmed now then is. */
   async untilStatusUpdate(): Promise<void> {
     for (let times = 0; times < 2; times++) {
