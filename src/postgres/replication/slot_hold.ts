@@ -3,6 +3,9 @@ import { readSlotState, type SlotState } from "./slot.ts";
 import { type Moment, SlotLease, thisMoment } from "./slot_lease.ts";
 import type { Source } from "./source.ts";
 
+/** Milliseconds after which a question without an answer is asked anew: by a connection that is gone, none would ever come. */
+const PATIENCE = 10_000;
+
 /** The server says that the slot is somebody else's, or nobody's. */
 export class SlotTakenError extends Error {
   override readonly name = "SlotTakenError";
@@ -15,7 +18,8 @@ export class SlotHold {
   readonly #process: number;
   readonly #lease: SlotLease;
   readonly #lost = new AbortController();
-  #isAsking = false;
+  /** The question that is not answered, while it may still be. */
+  #question: Moment | undefined;
   #isReadOn = false;
 
   /** @param askedAt a moment before the connection got the slot */
@@ -52,21 +56,22 @@ export class SlotHold {
 
   /**
    * Asks the server whose the slot is, since nothing is heard while nobody reads. Undefined while an earlier question is
-   * not answered. Throws a `SlotTakenError` if it is not this connection's.
+   * to be answered. Throws a `SlotTakenError` if it is not this connection's.
    */
   async ask(): Promise<SlotState | undefined> {
-    if (this.#isAsking) return undefined;
-    this.#isAsking = true;
     const askedAt = thisMoment();
+    if (this.#question && askedAt.steady - this.#question.steady < PATIENCE) return undefined;
+    this.#question = askedAt;
     try {
       const state = await readSlotState(this.#sql, this.#slot);
       if (state && state.slot?.activePid !== this.#process) {
         throw new SlotTakenError(`Cannot read on: slot ${this.#slot} is not this router's any more`);
       }
+      if (this.#question !== askedAt) return undefined; // a later one counts
       if (state) this.#lease.renew(askedAt);
       return state;
     } finally {
-      this.#isAsking = false;
+      if (this.#question === askedAt) this.#question = undefined;
     }
   }
 }
