@@ -7,8 +7,11 @@ import type { SinkWorker } from "./sink_worker.ts";
  */
 const FULL = { failing: 2_000, silent: 5_000 };
 
+/** Milliseconds between two looks at a sink that has events: that it has not answered for long, nobody tells. */
+const INTERVAL = 30_000;
+
 /** What is watched of a worker. */
-type Watched = Pick<SinkWorker, "failingSince" | "settledEver" | "hasRoom">;
+type Watched = Pick<SinkWorker, "failingSince" | "settledEver" | "hasRoom" | "isIdle">;
 
 /** Tells when a sink has taken nothing for too long. */
 export class OutageWatch {
@@ -20,6 +23,7 @@ export class OutageWatch {
   #cancelOutage: (() => void) | undefined;
   #outageDue = 0;
   #cancelStall: (() => void) | undefined;
+  #cancelLook: (() => void) | undefined;
   /** What the sink had settled when it was found to be stuck. */
   #stuckAt: number | undefined;
 
@@ -47,7 +51,7 @@ export class OutageWatch {
     if (since === undefined) {
       this.#cancelOutage?.();
       this.#cancelOutage = undefined;
-      return;
+      return this.#lookLater(patience);
     }
     const due = this.#dueOf(since, patience);
     if (this.#cancelOutage && due >= this.#outageDue) return;
@@ -62,6 +66,14 @@ export class OutageWatch {
     });
   }
 
+  #lookLater(patience: number): void {
+    if (this.#cancelLook || this.#worker.isIdle) return;
+    this.#cancelLook = this.#clock.after(INTERVAL, () => {
+      this.#cancelLook = undefined;
+      this.look(patience);
+    });
+  }
+
   #dueOf(since: number, patience: number): number {
     const allowed = this.#worker.hasRoom ? patience : Math.min(patience, FULL.failing);
     return Math.max(since, this.#since) + allowed;
@@ -72,7 +84,7 @@ export class OutageWatch {
    * and stays as it is, tells.
    */
   lookAtRoom(patience: number): void {
-    if (this.#worker.hasRoom) return;
+    if (this.#worker.hasRoom) return this.#lookLater(patience);
     this.look(patience);
     if (this.#cancelStall) return;
     const before = this.#worker.settledEver;
@@ -89,6 +101,7 @@ export class OutageWatch {
   end(): void {
     this.#cancelOutage?.();
     this.#cancelStall?.();
-    this.#cancelOutage = this.#cancelStall = undefined;
+    this.#cancelLook?.();
+    this.#cancelOutage = this.#cancelStall = this.#cancelLook = undefined;
   }
 }

@@ -11,6 +11,7 @@ function watched() {
     failingSince: undefined as number | undefined,
     settledEver: 0,
     hasRoom: true,
+    isIdle: false,
   };
   const told: number[] = [];
   const began = clock.steady();

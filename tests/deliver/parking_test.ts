@@ -138,6 +138,26 @@ Deno.test("a sink that is down for good is parked, and so is one that does not a
   assert.equal(delivery.dispatcher.states()[0]?.lastError, "401");
 });
 
+Deno.test("a sink that does not answer is parked though its queue has room, and nothing more happens", async () => {
+  const [silent, late] = [new ScriptedSink(), new ScriptedSink()];
+  const hold = new Hold();
+  silent.otherwise = hang;
+  late.deliveries.push(hold.delivery(), hang);
+  await using outbox = new TryingOutbox();
+  await using delivery = await parking([silent, late], outbox);
+  await delivery.send("a");
+  delivery.dispatcher.settle(1n);
+  await delivery.clock.advance(59_000);
+  hold.release();
+  await delivery.send("b");
+  delivery.dispatcher.settle(2n);
+  await delivery.clock.advance(5_000);
+  assert.deepEqual(delivery.dispatcher.states().map(({ state }) => state), ["parked", "connected"]);
+  await delivery.clock.advance(60_000);
+  assert.deepEqual(delivery.dispatcher.states().map(({ state }) => state), ["parked", "parked"]);
+  assert.equal(delivery.dispatcher.confirmable, 2n);
+});
+
 Deno.test("a queue that is filled by what was held back tells, too, that its sink does not answer", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = hang;
