@@ -7,7 +7,7 @@
  */
 import { join } from "node:path";
 import { sinkKinds } from "../sinks/registry.ts";
-import { freePort } from "../tests/support/free_port.ts";
+import { freePort } from "../demo/postgres/free_port.ts";
 import { startArguments } from "../tests/support/start_task.ts";
 import { TemporaryFolder } from "../tests/support/temporary_folder.ts";
 import { describeMachine, median, print } from "./report.ts";

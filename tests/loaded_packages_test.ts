@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { freePort } from "./support/free_port.ts";
+import { freePort } from "../demo/postgres/free_port.ts";
 import { inRepository } from "./support/repository.ts";
 import { startArguments } from "./support/start_task.ts";
 import { TemporaryFolder } from "./support/temporary_folder.ts";

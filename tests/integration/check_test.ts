@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import { runCommand } from "../support/run_command.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { CountingWriter, createdBy, verifyCount } from "../support/counting_writer.ts";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import type { DeliveredEvent } from "../support/ledger.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { STANDBY, StandbyServer } from "../support/standby_server.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Sql } from "postgres";
 import { createdBy } from "../support/counting_writer.ts";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import { LaggingStandby } from "../support/lagging_standby.ts";
 import { type DeliveredEvent, Ledger } from "../support/ledger.ts";
 import { RouterProcess } from "../support/router_process.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import type { DeliveredEvent } from "../support/ledger.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";

@@ -4,7 +4,7 @@ import { createSink } from "../../sinks/webhook/mod.ts";
 import { Dispatcher } from "../../src/deliver/dispatcher.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { DeadLetterRecords, LogRecords } from "../support/delivery.ts";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import {
   readBatchedEvents,
   readHttpBinaryEvent,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { patchKafkajs } from "../../sinks/kafka/kafkajs_patches.ts";
-import { freePort } from "./free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import { kafkaClassPath } from "./kafka_binaries.ts";
 import {
   KAFKA_LISTENERS,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { freePort } from "./free_port.ts";
+import { freePort } from "../../demo/postgres/free_port.ts";
 import { startArguments } from "./start_task.ts";
 import { until } from "./until.ts";
 

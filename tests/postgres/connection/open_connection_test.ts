@@ -16,7 +16,7 @@ import {
   readyForQuery,
   writableSession,
 } from "../../support/fake_postgres.ts";
-import { freePort } from "../../support/free_port.ts";
+import { freePort } from "../../../demo/postgres/free_port.ts";
 
 const signal = new AbortController().signal;
 const decoder = new TextDecoder();

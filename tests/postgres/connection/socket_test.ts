@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ProtocolError } from "../../../src/postgres/protocol_error.ts";
 import { closeSocket, openSocket } from "../../../src/postgres/connection/socket.ts";
 import { FakePostgres } from "../../support/fake_postgres.ts";
-import { freePort } from "../../support/free_port.ts";
+import { freePort } from "../../../demo/postgres/free_port.ts";
 
 const signal = new AbortController().signal;
 const modes = ["prefer", "require", "verify-ca", "verify-full"] as const;

@@ -3,7 +3,7 @@ import { startPostgres } from "../../../../demo/embedded_postgres.ts";
 import type { ConnectionOptions } from "../../../../src/postgres/connection/connection_options.ts";
 import { openConnection } from "../../../../src/postgres/connection/open_connection.ts";
 import { openSql } from "../../../../src/postgres/connection/sql.ts";
-import { freePort } from "../../../support/free_port.ts";
+import { freePort } from "../../../../demo/postgres/free_port.ts";
 import { optionsFor } from "./secured_server.ts";
 
 const signal = new AbortController().signal;

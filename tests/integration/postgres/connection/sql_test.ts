@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { startPostgres } from "../../../../demo/embedded_postgres.ts";
 import { openConnection } from "../../../../src/postgres/connection/open_connection.ts";
 import { openSql } from "../../../../src/postgres/connection/sql.ts";
-import { freePort } from "../../../support/free_port.ts";
+import { freePort } from "../../../../demo/postgres/free_port.ts";
 import { until } from "../../../support/until.ts";
 import { optionsFor, password, startSecuredServer } from "./secured_server.ts";
 

@@ -4,7 +4,7 @@ import { startReplication } from "../../../../src/postgres/replication/replicati
 import { parseLsn } from "../../../../src/postgres/lsn.ts";
 import { GraphCluster, type GraphDatabase } from "../../../support/graph_cluster.ts";
 import { StreamFollower } from "../../../support/stream_follower.ts";
-import { freePort } from "../../../support/free_port.ts";
+import { freePort } from "../../../../demo/postgres/free_port.ts";
 import { until } from "../../../support/until.ts";
 
 const never = new AbortController().signal;
