@@ -83,7 +83,8 @@ export class Parking {
       settled: (event) => this.settled(event),
     });
     this.#watch = new OutageWatch(worker, surroundings.clock, () => {
-      if (this.#mayPark) this.#park();
+      // Of a sink that may be sent nothing nobody knows whether it takes nothing; `step` looks at it again once it may.
+      if (this.#mayPark && surroundings.mayDeliver()) this.#park();
       this.step();
     });
     this.#forgotten = new ForgottenEvents(async (events) => {

@@ -177,6 +177,29 @@ Deno.test("a queue that is filled by what was held back tells, too, that its sin
   assert.equal(delivery.dispatcher.room(NEVER), undefined);
 });
 
+Deno.test("a sink that may be sent nothing is not parked for that, however full its queue, and still is if it does not answer then", async () => {
+  for (const answers of [true, false]) {
+    const sink = new ScriptedSink();
+    if (!answers) sink.otherwise = hang;
+    let mayDeliver = true;
+    await using outbox = new TryingOutbox();
+    const queue = { maxEvents: 4, maxBytes: 1e6 };
+    const options = { mayDeliver: () => mayDeliver };
+    await using delivery = await parking([{ sink, queue }], outbox, options);
+    mayDeliver = false;
+    await delivery.send("a", "b", "c", "d");
+    await delivery.clock.advance(60_000);
+    assert.equal(delivery.dispatcher.states()[0]?.state, "connected");
+    mayDeliver = true;
+    delivery.dispatcher.reconsider();
+    await delivery.clock.advance(4_999);
+    assert.deepEqual([sink.takenIds.length, await outbox.ids()], [answers ? 4 : 0, []]);
+    await delivery.clock.advance(1);
+    assert.equal(delivery.dispatcher.states()[0]?.state, answers ? "connected" : "parked");
+    assert.equal(outbox.parked, answers ? 0 : 4);
+  }
+});
+
 Deno.test("the slot moves past parked events only once the stream has come past their rows, without keeping them", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = throwing(retryable());
