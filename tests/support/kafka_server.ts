@@ -29,6 +29,9 @@ export interface KafkaServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
+/** Milliseconds that one of Kafka's tools may take. */
+const LONGEST_TOOL = 120_000;
+
 /** An Apache Kafka of one node, on loopback addresses, that keeps its ports and data over a stop and a start. */
 export class KafkaServer implements AsyncDisposable {
   readonly #folder: TemporaryFolder;
@@ -148,7 +151,11 @@ export class KafkaServer implements AsyncDisposable {
 
   /** Runs one of Kafka's own tools, and gives what it prints. */
   async tool(mainClass: string, ...args: readonly string[]): Promise<string> {
-    const command = new Deno.Command("java", { args: this.#arguments(mainClass, ...args), stdin: "null" });
+    const command = new Deno.Command("java", {
+      args: this.#arguments(mainClass, ...args),
+      stdin: "null",
+      signal: AbortSignal.timeout(LONGEST_TOOL),
+    });
     const { success, stdout, stderr } = await command.output();
     const text = new TextDecoder().decode(stdout);
     if (!success) throw new Error(`${mainClass} failed: ${text}${new TextDecoder().decode(stderr)}`);

@@ -7,6 +7,9 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** Milliseconds that a command may take. */
+const LONGEST = 300_000;
+
 /** Runs `main.ts` with these arguments to its end, as `deno task start` does. */
 export async function runCommand(
   args: readonly string[],
@@ -17,6 +20,7 @@ export async function runCommand(
     cwd: ROOT,
     env: { NO_COLOR: "1", ...environment },
     stdin: "null",
+    signal: AbortSignal.timeout(LONGEST),
   }).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }

@@ -77,6 +77,10 @@ export class StreamFollower implements AsyncDisposable {
   async #follow({ confirms = true, gate }: FollowerOptions): Promise<void> {
     let decoder = new ReplicationDecoder();
     let isInTransaction = false;
+    // A gate that a test has left closed holds up no end.
+    const stopped = new Promise<void>((resolve) => {
+      this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
     try {
       for await (const chunk of this.stream.messages(this.#stop.signal)) {
         switch (chunk.kind) {
@@ -100,7 +104,7 @@ export class StreamFollower implements AsyncDisposable {
           default:
             chunk satisfies never;
         }
-        await gate?.();
+        if (gate) await Promise.race([gate(), stopped]);
       }
     } catch (error) {
       this.failure = error;
