@@ -1,6 +1,7 @@
 import type { Log } from "../../observe/log.ts";
 import { messageOf } from "../../observe/message_of.ts";
 import type { Sql } from "../connection/sql.ts";
+import { sqlState } from "../connection/sql_state.ts";
 import { CREATE_EVENTING_SCHEMA, makeEventingTables } from "../eventing_schema.ts";
 import { formatLsn, type Lsn, parseLsn } from "../lsn.ts";
 
@@ -11,6 +12,9 @@ export interface Earlier {
   /** The publication's OID: another one of the same name has not published what was written before it. */
   readonly publication: number | undefined;
 }
+
+/** What a server says to a role that may not. */
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** The SQL that makes the table, in its schema. */
 const STATEMENTS = [
@@ -39,12 +43,14 @@ export class SlotMemory {
 
   /**
    * What is known in this database cluster. What was kept in another one, which this was restored from, says only that
-   * there has been a slot.
+   * there has been a slot. Throws if that cannot be found out now: a loss would be taken for a beginning.
    */
   async recall(sql: Sql, systemIdentifier: string): Promise<Earlier | undefined> {
-    const [table] = await sql<{ exists: boolean }[]>`
-      SELECT to_regclass('digitaltwins_eventing.slots') IS NOT NULL AS exists`;
-    if (!table?.exists) return undefined;
+    // By the catalogue, since whoever names a table in a schema that he may not use is refused, even if it is not there.
+    const [table] = await sql`
+      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'digitaltwins_eventing' AND c.relname = 'slots'`;
+    if (!table) return undefined;
     try {
       const [row] = await sql<{ confirmed: string; publication: number | null; cluster: string | null }[]>`
         SELECT confirmed, publication::float8 AS publication, to_jsonb(s) ->> 'system_identifier' AS cluster
@@ -54,6 +60,7 @@ export class SlotMemory {
       if (cluster !== null && cluster !== systemIdentifier) return { confirmed: 0n, publication: undefined };
       return { confirmed: parseLsn(confirmed), publication: publication ?? undefined };
     } catch (error) {
+      if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
       this.#refuse(error);
       return undefined;
     }
@@ -86,7 +93,7 @@ export class SlotMemory {
       `Cannot remember slot ${this.#slot}: ${
         messageOf(error)
       }. If it is dropped while no router runs, that is not ` +
-        `noticed. Run as a superuser, and grant SELECT, INSERT and UPDATE to this router's role:\n${CREATE_EVENTING_SCHEMA};\n${
+        `noticed. Run as a superuser, and grant USAGE of the schema, and SELECT, INSERT and UPDATE, to this router's role:\n${CREATE_EVENTING_SCHEMA};\n${
           STATEMENTS.join(";\n")
         };`,
     );

@@ -66,6 +66,7 @@ Deno.test("a role that may do nothing but replicate is told the exact SQL, which
   const database = await cluster.database();
   const { sql } = database;
   await database.createRole("reader", "REPLICATION");
+  await sql`CREATE SCHEMA digitaltwins_eventing`; // which AgeDigitalTwins makes for itself
   const settings = database.settings({ user: "reader" });
   const error = await refusal(settings);
   assert.match(
