@@ -89,6 +89,7 @@ export async function runRouter(setup: Setup, signal: AbortSignal, reloads?: Rel
     dispatcher.reconsider();
     listen();
   };
+  stream.onSafe = (lsn) => dispatcher.safe(lsn);
   const onRoutes = () => {
     listen();
     dispatcher.routedBy(routing.digest);

@@ -176,6 +176,12 @@ export class Dispatcher implements AsyncDisposable {
     this.#announce();
   }
 
+  /** Nothing that the source's WAL has before this can be lost, however far the stream is. */
+  safe(lsn: Lsn): void {
+    this.#gate.passed(lsn);
+    this.#announce();
+  }
+
   /** `mayDeliver` may have another answer. */
   reconsider(): void {
     for (const worker of this.#roster.workers) worker.reconsider();

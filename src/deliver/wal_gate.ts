@@ -1,6 +1,6 @@
 import type { Lsn } from "../postgres/lsn.ts";
 
-/** A position that is settled, and where the stream has to have come for it to be confirmed. */
+/** A position that is settled, and up to where the WAL has to be safe for it to be confirmed. */
 interface Hold {
   position: Lsn;
   needs: Lsn;
@@ -8,11 +8,12 @@ interface Hold {
 
 /**
  * Lets positions be confirmed that rely on what is stored in the source's own database (parked events, dead letters),
- * not before the stream has come past that. What the slot's standbys do not have is not sent, so no failover can keep the
- * slot's position and lose the rows.
+ * not before that is safe: every standby has it, as the server says, or the stream has come past it, since what the slot's
+ * standbys do not have is not sent. So no failover can keep the slot's position and lose the rows; and a stream that is
+ * far behind confirms as it goes.
  *
  * Two positions wait at most: those that are settled while the first waits make way for the newest, which needs what is
- * stored by then. So nothing grows, however long the stream is in the midst of one transaction, and nothing starves.
+ * stored by then. So nothing grows, however long that takes, and nothing starves.
  */
 export class WalGate {
   readonly #holds: Hold[] = [];
@@ -42,7 +43,7 @@ export class WalGate {
     } else Object.assign(newest, { position, needs: this.#stored });
   }
 
-  /** The stream has come past everything before this. */
+  /** Everything before this is safe. */
   passed(lsn: Lsn): void {
     if (lsn > this.#passed) this.#passed = lsn;
     for (let hold = this.#holds[0]; hold && hold.needs <= this.#passed; hold = this.#holds[0]) {

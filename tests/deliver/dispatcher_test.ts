@@ -97,6 +97,21 @@ Deno.test("the slot moves past a dead letter only once the stream has come past 
   assert.deepEqual(deadLetters.ids, ["a-1", "c-3"]);
 });
 
+Deno.test("a stream that is far behind confirms what is settled once no standby lacks the rows", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = failing({ "a-1": rejected() });
+  await using delivery = new Delivery([sink]);
+  const { dispatcher, deadLetters } = delivery;
+  deadLetters.lsn = 1_000n;
+  await delivery.start();
+  await delivery.send("a");
+  dispatcher.settle(10n);
+  dispatcher.safe(999n);
+  assert.deepEqual(delivery.confirmed, []);
+  dispatcher.safe(1_000n);
+  assert.deepEqual(delivery.confirmed, [10n]);
+});
+
 Deno.test("in another history nobody waits for the rows of the one before", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = failing({ "a-1": rejected() });

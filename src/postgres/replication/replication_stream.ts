@@ -54,6 +54,8 @@ export class ReplicationStream implements AsyncDisposable {
   readonly #connector: StreamConnector;
   /** Called when the slot has come to be held again, or is known to be lost; whoever was told no hears of the yes. */
   onHoldChange: () => void = () => {};
+  /** Called now and then while the slot is held: no failover loses the WAL that the server has before this. */
+  onSafe: (lsn: Lsn) => void = () => {};
   #wasHeld = false;
   #wasDenied = false;
   #streaming: Streaming | undefined;
@@ -240,8 +242,9 @@ export class ReplicationStream implements AsyncDisposable {
   #watch({ source, session, hold }: StreamConnection): SlotWatch {
     return new SlotWatch(session, hold, formatAddress(source.connection.address), {
       log: this.#log,
-      onState: ({ walEnd, slot }) => {
+      onState: ({ walEnd, safeWalEnd, slot }) => {
         this.#history.progress.written(walEnd);
+        if (safeWalEnd !== undefined && hold.isInUse) this.onSafe(safeWalEnd);
         if (slot) this.#health.slot.note(slot);
       },
       onLook: () => {

@@ -36,6 +36,8 @@ export interface Slot {
 export interface SlotState {
   /** How far the server has written its WAL. */
   readonly walEnd: Lsn;
+  /** What is before this survives the server: it is on disk, and no standby lacks it. Undefined where it is not known. */
+  readonly safeWalEnd: Lsn | undefined;
   /** Undefined if there is none. */
   readonly slot: Slot | undefined;
 }
@@ -61,10 +63,23 @@ export async function readSlot(sql: Sql, name: string): Promise<Slot | undefined
 
 /** Undefined if the server has no answer. */
 export async function readSlotState(sql: Sql, name: string): Promise<SlotState | undefined> {
-  const [row] = await sql<{ lsn: string | null; slot: SlotRow | null }[]>`
+  // A standby has a physical slot, which stands where its disk is, or at least a walsender. Whose walsender that is, the
+  // server tells not everybody, nor then how far it is.
+  const [row] = await sql<{ lsn: string | null; safe: string | null; slot: SlotRow | null }[]>`
     SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn,
+      (CASE WHEN NOT pg_is_in_recovery() THEN least(
+        pg_current_wal_flush_lsn(),
+        (SELECT min(coalesce(restart_lsn, '0/0')) FROM pg_replication_slots WHERE slot_type = 'physical'),
+        (SELECT min(coalesce(flush_lsn, '0/0')) FROM pg_stat_replication r
+          WHERE coalesce(state, 'streaming') IN ('streaming', 'catchup')
+            AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid))
+      ) END)::text AS safe,
       (SELECT to_jsonb(s) FROM pg_replication_slots s WHERE slot_name = ${name}) AS slot`;
-  return row && { walEnd: parseLsn(row.lsn ?? "0/0"), slot: row.slot ? slotOf(name, row.slot) : undefined };
+  return row && {
+    walEnd: parseLsn(row.lsn ?? "0/0"),
+    safeWalEnd: row.safe ? parseLsn(row.safe) : undefined,
+    slot: row.slot ? slotOf(name, row.slot) : undefined,
+  };
 }
 
 function slotOf(name: string, slot: SlotRow): Slot {
