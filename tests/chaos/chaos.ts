@@ -15,7 +15,7 @@ import { SupervisedRouter } from "./supervised_router.ts";
 import { missingParts, openWorld, TOPICS, type World } from "./world.ts";
 
 const LEDGERS = 3;
-/** How long everything may take to arrive once nothing stands in its way. */
+/** How long everything may take to arrive once nothing stands in its way, on top of how long faults held it up. */
 const LONGEST_RECOVERY = 120_000;
 
 export interface ChaosOptions {
@@ -102,7 +102,7 @@ async function endure(
   await Promise.all(writing);
   onStep("no more faults");
   await standby?.stop();
-  if (failures.length === 0) await untilQuiet(world, router);
+  if (failures.length === 0) await untilQuiet(world, router, LONGEST_RECOVERY + forMs);
   if (failures.length > 0) throw failures[0];
   await router.stop();
   if (failures.length > 0) throw failures[0];
@@ -114,13 +114,17 @@ async function endure(
 }
 
 /** Resolves once everything that is written is confirmed, and nothing waits anywhere. */
-async function untilQuiet({ database }: World, router: SupervisedRouter): Promise<void> {
+async function untilQuiet(
+  { database }: World,
+  router: SupervisedRouter,
+  patience: number,
+): Promise<void> {
   await until(
     async () => (await router.process.readiness())?.body.includes('"role": "active"') ?? false,
     "the router to have the slot",
-    LONGEST_RECOVERY,
+    patience,
   );
-  await router.process.untilReadyIs(200, LONGEST_RECOVERY);
+  await router.process.untilReadyIs(200, patience);
   let waiting: readonly string[] = [];
   let readiness: string | undefined;
   await until(
@@ -132,9 +136,9 @@ async function untilQuiet({ database }: World, router: SupervisedRouter): Promis
       return waiting.length === 0;
     },
     () => `nothing to wait any more: ${waiting.join("; ")}\n${readiness}`,
-    LONGEST_RECOVERY,
+    patience,
   );
-  await database.untilConfirmed(LONGEST_RECOVERY);
+  await database.untilConfirmed(patience);
   const letters = await runCommand(["dlq", "list", "--json", "--config", `${router.folder}/events.yaml`]);
   assert.deepEqual([letters.code, letters.stdout], [0, ""], `dead letters: ${letters.stderr}`);
 }
