@@ -14,6 +14,7 @@ export class TelemetryEar implements AsyncDisposable {
   #listener: NotificationListener | undefined;
   /** Those that are not wanted any more, and on their way out. */
   #ending: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(
     connection: ConnectionOptions,
@@ -25,9 +26,9 @@ export class TelemetryEar implements AsyncDisposable {
     this.#onNotification = onNotification;
   }
 
-  /** Listens from now on, or no more. */
+  /** Listens from now on, or no more; once disposed of, never again. */
   listen(yes: boolean): void {
-    if (yes && !this.#listener) {
+    if (yes && !this.#listener && !this.#isClosed) {
       const observers = { metrics: this.#metrics, log: logOf("telemetry") };
       this.#listener = new NotificationListener(this.#connection, TELEMETRY, observers);
       this.#listener.start(this.#onNotification);
@@ -48,6 +49,7 @@ export class TelemetryEar implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     this.listen(false);
     await this.#ending;
   }

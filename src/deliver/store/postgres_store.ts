@@ -24,6 +24,7 @@ export class PostgresStore implements DeliveryStore {
   #sql: (Sql & AsyncDisposable) | undefined;
   #prepared: Promise<void> | undefined;
   #isThere = false;
+  #isClosed = false;
 
   constructor(connection: ConnectionOptions, slot: string, patience = PATIENCE) {
     this.#connection = { ...connection, targetSessionAttrs: "read-write" };
@@ -65,6 +66,7 @@ export class PostgresStore implements DeliveryStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     const sql = this.#sql;
     this.#sql = undefined;
     await sql?.end({ timeout: 1 });
@@ -72,6 +74,7 @@ export class PostgresStore implements DeliveryStore {
 
   /** A server that is frozen, or gone without a word, would never answer. */
   async #use<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    if (this.#isClosed) throw new Error("Cannot use the store: it is closed");
     const sql = this.#sql ??= openSql(this.#connection);
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {

@@ -93,7 +93,9 @@ export function openSql(
   // Without a limit it would wait for ever for a connection that was lost during a query.
   async function end({ timeout = END_SECONDS }: { timeout?: number } = {}): Promise<void> {
     await endQueries({ timeout });
-    await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+    const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+    for (const socket of sockets) socket.destroy(); // it would wait until the server takes what it was sent
+    await Promise.all(closed);
   }
   return Object.assign(sql, { end, [Symbol.asyncDispose]: () => end({ timeout: 0 }) });
 }

@@ -150,4 +150,16 @@ Deno.test("ends at once, whatever it was waiting for", async (test) => {
     await failed;
     await server.kill("SIGCONT");
   });
+
+  await test.step("a server that is frozen, and has not taken all of a query", async () => {
+    const sql = openSql(options);
+    await sql`SELECT 1`;
+    await server.kill("SIGSTOP");
+    const failed = assert.rejects(sql`SELECT ${"x".repeat(32_000_000)}::text`.execute(), {
+      code: "CONNECTION_DESTROYED",
+    });
+    await ends(() => sql.end({ timeout: 1 }));
+    await failed;
+    await server.kill("SIGCONT");
+  });
 });
