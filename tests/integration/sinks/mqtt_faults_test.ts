@@ -210,7 +210,8 @@ Deno.test({
 for (
   const [protocolVersion, setting, reason] of [
     ["5.0.0", "max_packet_size", /its packet has \d+ bytes/],
-    ["5.0.0", "message_size_limit", /Invalid puback reason code/],
+    // mqtt.js tells its callbacks that the connection is closed, now and then before it tells why.
+    ["5.0.0", "message_size_limit", /Invalid puback reason code|Connection closed/],
     ["3.1.1", "max_packet_size", /closed|reset/i],
   ] as const
 ) {
