@@ -210,7 +210,7 @@ Deno.test({
 for (
   const [protocolVersion, setting, reason] of [
     ["5.0.0", "max_packet_size", /its packet has \d+ bytes/],
-    // mqtt.js tells its callbacks that the connection is closed, now and then before it tells why.
+    // Which of the two is told first differs from run to run.
     ["5.0.0", "message_size_limit", /Invalid puback reason code|Connection closed/],
     ["3.1.1", "max_packet_size", /closed|reset/i],
   ] as const
