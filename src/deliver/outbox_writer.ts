@@ -16,6 +16,12 @@ import { type Outbox, OUTBOX_PAGE, type ParkedEvent } from "./store/outbox.ts";
 /** What is written at once. */
 const BATCH = { maxEvents: 1_000, maxBytes: 4 * 1024 * 1024 };
 
+/**
+ * Milliseconds from one batch's beginning to the next one's, unless much waits. Each takes a commit, whatever its size, and
+ * at the store's own pace these would be hundreds a second, at the cost of the sinks that are well and of the database.
+ */
+const INTERVAL = 50;
+
 export interface OutboxWriterSurroundings {
   readonly outbox: Outbox | undefined;
   readonly metrics: Metrics;
@@ -46,6 +52,9 @@ export class OutboxWriter {
   #settings: SinkSettings;
   readonly #of: OutboxWriterSurroundings;
   #writing: Promise<void> | undefined;
+  /** When the last batch was begun, by the steady clock. */
+  #begunAt = -Infinity;
+  #cancelWait: (() => void) | undefined;
   #isDropping = false;
   #isFull = false;
   /** How often something was dropped. */
@@ -79,16 +88,34 @@ export class OutboxWriter {
   /** Nothing waits to be written any more. */
   isOver(): void {
     this.#isFull = false;
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
   }
 
-  /** Writes a batch, unless one is under way or nothing may be parked. @param ended called once that has ended */
-  write(ended: () => void): void {
+  /**
+   * Writes a batch, unless one is under way, it is too early for the next, or nothing may be parked.
+   * @param inHurry it is not too early
+   * @param changed called once it is not too early any more, or the batch was written
+   */
+  write(inHurry: boolean, changed: () => void): void {
     if (this.#writing) return;
+    const { clock, held } = this.#of;
+    const early = this.#begunAt + INTERVAL - clock.steady();
+    const isMuch = held.events >= BATCH.maxEvents || held.bytes >= BATCH.maxBytes ||
+      held.isHalfFull(this.#settings.queue);
+    if (early > 0 && !inHurry && !isMuch) {
+      this.#cancelWait ??= clock.after(early, () => {
+        this.#cancelWait = undefined;
+        changed();
+      });
+      return;
+    }
     const batch = this.#nextBatch();
     if (batch.length === 0) return;
+    this.#begunAt = clock.steady();
     this.#writing = this.#writeBatch(batch).finally(() => {
       this.#writing = undefined;
-      ended();
+      changed();
     });
   }
 

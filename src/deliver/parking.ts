@@ -319,6 +319,7 @@ export class Parking {
 
   #cancelTimers(): void {
     this.#survey.close();
+    this.#writer.isOver();
     this.#watch.end();
     this.#trouble.close();
   }
@@ -382,7 +383,7 @@ export class Parking {
 
   #write(): void {
     if (this.keepsPosition || this.#writer.writing || this.#trouble.isWaiting || !this.#shouldWrite) return;
-    this.#writer.write(() => this.#stepAndTell());
+    this.#writer.write(this.#isClosing, () => this.#stepAndTell());
   }
 
   /** When the last of the outbox is about to be read, nothing more is put there. */

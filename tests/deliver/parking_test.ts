@@ -31,6 +31,7 @@ Deno.test("a sink that takes nothing for parkAfter has its events parked; the sl
   assert.deepEqual([delivery.dispatcher.confirmable, await outbox.ids()], [3n, ["a-1", "b-2", "c-3"]]);
   await delivery.send("a", "d");
   delivery.dispatcher.settle(5n);
+  await delivery.clock.advance(50);
   assert.equal(delivery.dispatcher.confirmable, 5n);
   assert.deepEqual(await outbox.ids(), ["a-1", "b-2", "c-3", "a-4", "d-5"]);
   const { state, parkedEvents, parkedBytes, holdsSlot } = delivery.dispatcher.states()[0] ?? {};
@@ -133,6 +134,7 @@ Deno.test("a sink that is down for good is parked, and so is one that does not a
   assert.equal(delivery.dispatcher.room(NEVER), undefined);
   await delivery.send("e");
   delivery.dispatcher.settle(5n);
+  await delivery.clock.advance(50);
   assert.equal(delivery.dispatcher.confirmable, 5n);
   assert.deepEqual(delivery.dispatcher.states().map(({ state }) => state), ["parked", "parked"]);
   assert.equal(delivery.dispatcher.states()[0]?.lastError, "401");
@@ -215,6 +217,7 @@ Deno.test("the slot moves past parked events only once the stream has come past 
   for (const lsn of [200n, 300n, 400n, 500n]) { // in the midst of a large transaction
     outbox.lsn = lsn;
     await delivery.send("a");
+    await delivery.clock.advance(50);
   }
   delivery.dispatcher.settle(150n);
   assert.equal(delivery.dispatcher.confirmable, 99n);
@@ -347,6 +350,24 @@ Deno.test("events that have waited too long are dropped as well, or hold the slo
     const taken = sink.taken.map(({ id, type }) => type.endsWith("Gap") ? "gap" : id);
     assert.deepEqual(taken, whenFull === "block" ? ["a-1", "b-2", "c-3", "d-4"] : ["a-1", "gap", "d-4"]);
   }
+});
+
+Deno.test("what comes one by one is parked together, soon", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = throwing(retryable());
+  await using outbox = new TryingOutbox();
+  await using delivery = await parking([sink], outbox);
+  await delivery.send("a");
+  await delivery.clock.advance(30_000);
+  const before = outbox.writes;
+  for (let n = 0; n < 200; n++) {
+    await delivery.send("a");
+    await delivery.clock.advance(5);
+  }
+  delivery.dispatcher.settle(201n);
+  assert(outbox.writes - before <= 21, `${outbox.writes - before} writes in a second`);
+  await delivery.clock.advance(50);
+  assert.equal(delivery.dispatcher.confirmable, 201n);
 });
 
 Deno.test("stopping writes what waits, and does not drain the outbox", async () => {

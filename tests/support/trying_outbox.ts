@@ -13,6 +13,7 @@ export class TryingOutbox implements Outbox, AsyncDisposable {
   lsn: Lsn | undefined;
   /** A write comes through, and yet fails. */
   forgetful = false;
+  writes = 0;
   mostAtOnce = 0;
   parked = 0;
 
@@ -24,6 +25,7 @@ export class TryingOutbox implements Outbox, AsyncDisposable {
   async park(sink: string, events: readonly ParkedEvent[]): Promise<Lsn | undefined> {
     await this.#try();
     await this.#store.outbox.park(sink, events);
+    this.writes++;
     this.mostAtOnce = Math.max(this.mostAtOnce, events.length);
     this.parked += events.length;
     if (this.forgetful) throw new Error("connection reset");

@@ -80,21 +80,20 @@ async function insert(
   sink: string,
   events: readonly ParkedEvent[],
 ): Promise<void> {
-  // One event goes by itself, because inside of JSON all its quotes would be escaped: it may be more than V8 can hold.
-  const alone = events.length === 1 && events[0] ? structuredJson(events[0].event) : null;
-  const rows = events.map(({ committedAt, parkedAt, event, ...rest }) => ({
-    ...rest,
-    committed_at: committedAt,
-    parked_at: parkedAt,
-    event: alone === null ? structuredJson(event) : null,
-  }));
+  const rows = events.map(({ event: _, ...row }) => row);
+  // Inside of JSON all quotes of an event would be escaped, at a cost, and for some to more than V8 can hold. Each is one line.
+  const lines = events.map(({ event }) => structuredJson(event)).join("\n");
   await sql`
     INSERT INTO digitaltwins_eventing.outbox
       (slot, sink, number, route, graph, committed_at, parked_at, bytes, event)
-    SELECT ${slot}, ${sink}, number, route, graph, committed_at, parked_at, bytes, coalesce(event, ${alone}::text)
-    FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS parked (
-      number bigint, route text, graph text, committed_at float8, parked_at float8, bytes int, event text
-    ) WHERE ${durably(sql)}
+    SELECT ${slot}, ${sink}, parked.*
+    FROM ROWS FROM (
+      json_to_recordset(${JSON.stringify(rows)}::text::json) AS (
+        number bigint, route text, graph text, "committedAt" float8, "parkedAt" float8, bytes int
+      ),
+      unnest(string_to_array(${lines}, E'\\n'))
+    ) AS parked
+    WHERE ${durably(sql)}
     ON CONFLICT DO NOTHING`;
 }
 
