@@ -213,7 +213,7 @@ export class BrokerConnection implements AsyncDisposable {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === PACKET_IDENTIFIER_NOT_FOUND) return undefined;
     if (typeof code === "number") return this.#refusal("publish", code);
-    return this.#networkError(error);
+    return this.#lost ?? this.#networkError(error); // of what is ended here, mqtt.js only tells that it is closed
   }
 
   #refusal(refusal: "connect" | "publish" | "disconnect", code: number, hint?: string): SinkError {
