@@ -75,7 +75,9 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
   const file = `${folder}/archive.ndjson`;
   const eventSinks: Record<string, Record<string, unknown>[]> = storeOnDisk
     ? { webhook: [webhook("Hook", "/events")], file: [{ name: "Archive", path: file }] }
-    : { webhook: [webhook("Hook", "/events"), webhook("Archive", "/history")] };
+    : {
+      webhook: [webhook("Hook", "/events"), { ...webhook("Archive", "/history"), contentMode: "batched" }],
+    };
 
   let kafka: KafkaServer | undefined;
   if (hasKafka()) {
@@ -137,7 +139,10 @@ export async function openWorld(folder: string, storeOnDisk: boolean): Promise<W
     receiver,
     notified: () => takenAt("/events"),
     archived: async () => {
-      return storeOnDisk ? (await Deno.readTextFile(file)).trimEnd().split("\n") : takenAt("/history");
+      if (storeOnDisk) return (await Deno.readTextFile(file)).trimEnd().split("\n");
+      return takenAt("/history").flatMap((body) => JSON.parse(body) as unknown[]).map((event) =>
+        JSON.stringify(event)
+      );
     },
     refusal: undefined,
     kafka,
