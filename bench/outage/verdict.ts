@@ -36,7 +36,8 @@ export function judge(
   isDrained: boolean,
 ): readonly Finding[] {
   const [before, down] = phases;
-  if (!before || !down) throw new Error("Cannot judge: there are no phases");
+  const after = phases.at(-1);
+  if (!before || !down || !after) throw new Error("Cannot judge: there are no phases");
   const slowest = Math.min(...phases.map(({ changesPerSecond }) => changesPerSecond));
   const lag = Math.max(...phases.map(({ costs }) => costs.maxLag));
   const [early, late] = thirds(down.costs.resident);
@@ -46,12 +47,16 @@ export function judge(
       holds: slowest >= rate * NOISE.rate,
       why: `${Math.round(slowest)} a second in the slowest phase`,
     },
-    ...[...before.latencies].map(([sink, { p99 }]) => {
-      const ratio = (down.latencies.get(sink)?.p99 ?? NaN) / p99;
+    ...[...down.latencies].map(([sink, { p99 }]) => {
+      const healthy = [before, after].map(({ latencies }) => latencies.get(sink)?.p99 ?? NaN);
+      const ratio = 2 * p99 / healthy.reduce((sum, ms) => sum + ms);
+      const [early, late] = healthy.map((ms) => ms.toFixed(1));
       return {
         claim: `p99 of ${sink} is unaffected`,
         holds: ratio <= NOISE.latency,
-        why: `${ratio.toFixed(2)} times that of before`,
+        why: `${ratio.toFixed(2)} times the mean of before and after, ${
+          p99.toFixed(1)
+        } to ${early} and ${late} ms`,
       };
     }),
     { claim: "the slot's lag stays under 64 MB", holds: lag < MOST_LAG, why: `${megabytes(lag)} MB at most` },
