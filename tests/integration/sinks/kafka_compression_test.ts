@@ -3,8 +3,7 @@ import { join } from "node:path";
 import type { CloudEvent } from "../../../src/sink/sink.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { STREAM } from "../../support/dispatch_all.ts";
-import { hasKafka } from "../../support/kafka_binaries.ts";
-import { KafkaServer } from "../../support/kafka_server.ts";
+import { KafkaTests } from "../../support/kafka_tests.ts";
 import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readCommitted, readEvents, readTopics } from "../../support/kafka_topics.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
@@ -15,24 +14,11 @@ const NEVER = new AbortController().signal;
 const SEED = Number(Deno.env.get("SEED") ?? 20_261_126);
 const COMPRESSIONS = ["gzip", "snappy", "lz4", "zstd"];
 
-let server: KafkaServer;
-
-Deno.test.beforeAll(async () => {
-  if (hasKafka()) server = await KafkaServer.start();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
-
-function test(name: string, body: (topic: string) => Promise<void>): void {
-  const titled = `kafka ${name}, seed ${SEED}`;
-  Deno.test({ name: titled, ignore: !hasKafka(), fn: () => body(`compression-${crypto.randomUUID()}`) });
-}
+const kafka = new KafkaTests((name) => `kafka ${name}, seed ${SEED}`, "compression");
 
 function sinkTo(topic: string, other: Record<string, unknown>) {
   return kafkaSink({
-    brokerList: server.address("PLAINTEXT"),
+    brokerList: kafka.server.address("PLAINTEXT"),
     topic,
     securityProtocol: "PLAINTEXT",
     ...other,
@@ -58,7 +44,7 @@ function largeEvents(): CloudEvent[] {
 
 /** The codecs that the batches of a topic have, once each; every one of them is valid, and has been read. */
 async function codecsOf(topic: string): Promise<string[]> {
-  const dump = await server.dump(topic);
+  const dump = await kafka.server.dump(topic);
   const batches = [...dump.matchAll(/^baseOffset: .* compresscodec: (\w+) .*isvalid: (\w+)/gm)];
   assert(batches.length > 0, dump);
   assert(batches.every(([, , isValid]) => isValid === "true"), dump);
@@ -66,50 +52,50 @@ async function codecsOf(topic: string): Promise<string[]> {
 }
 
 for (const compression of COMPRESSIONS) {
-  test(`compresses by ${compression} what Kafka's own consumer reads`, async (topic) => {
-    await createTopics(server.client(), [topic]);
+  kafka.test(`compresses by ${compression} what Kafka's own consumer reads`, async (topic) => {
+    await createTopics(kafka.server.client(), [topic]);
     await using sink = sinkTo(topic, { compression });
     const events = largeEvents();
     assert.deepEqual(await deliver(sink, events), []);
     assert.deepEqual(await codecsOf(topic), [compression]);
-    const values = (await readCommitted(server, topic)).map((line) => line.split("\t")[2]);
+    const values = (await readCommitted(kafka.server, topic)).map((line) => line.split("\t")[2]);
     assert.deepEqual(values, events.map(({ data }) => data));
-    assertArrived(await readEvents(server.client(), [topic]), events);
+    assertArrived(await readEvents(kafka.server.client(), [topic]), events);
   });
 
-  test(`compresses by ${compression} what a broker takes apart and compresses by itself`, async (topic) => {
+  kafka.test(`compresses by ${compression} what a broker takes apart and compresses by itself`, async (topic) => {
     const other = compression === "gzip" ? "zstd" : "gzip";
-    await createTopics(server.client(), [topic], 1, [{ name: "compression.type", value: other }]);
+    await createTopics(kafka.server.client(), [topic], 1, [{ name: "compression.type", value: other }]);
     await using sink = sinkTo(topic, { compression });
     const events = largeEvents();
     assert.deepEqual(await deliver(sink, events), []);
     assert.deepEqual(await codecsOf(topic), [other]);
-    assertArrived(await readEvents(server.client(), [topic]), events);
+    assertArrived(await readEvents(kafka.server.client(), [topic]), events);
   });
 
-  test(`reads what Kafka's own producer compresses by ${compression}`, async (topic) => {
+  kafka.test(`reads what Kafka's own producer compresses by ${compression}`, async (topic) => {
     await using folder = await TemporaryFolder.make();
     const random = new SeededRandom(SEED);
     const lines = Array.from({ length: 40 }, (_, index) => textOf(random, index % 2 === 0));
     const file = join(folder.path, "lines");
     await Deno.writeTextFile(file, lines.join("\n"));
-    await createTopics(server.client(), [topic]);
-    await server.tool(
+    await createTopics(kafka.server.client(), [topic]);
+    await kafka.server.tool(
       "org.apache.kafka.tools.ProducerPerformance",
       ...["--topic", topic, "--num-records", "200", "--payload-file", file, "--throughput", "-1"],
-      ...["--producer-props", `bootstrap.servers=${server.address("PLAINTEXT")}`, "acks=all"],
+      ...["--producer-props", `bootstrap.servers=${kafka.server.address("PLAINTEXT")}`, "acks=all"],
       ...["batch.size=800000", "linger.ms=2000", `compression.type=${compression}`],
     );
     assert.deepEqual(await codecsOf(topic), [compression]);
-    const read = await readTopics(server.client(), [topic]);
+    const read = await readTopics(kafka.server.client(), [topic]);
     assert.equal(read.length, 200);
     assert.deepEqual(read.filter(({ value }) => !lines.includes(value)), []);
   });
 
-  test(`finds its position where a broker compresses by ${compression} what it keeps`, async (topic) => {
+  kafka.test(`finds its position where a broker compresses by ${compression} what it keeps`, async (topic) => {
     const positionTopic = `positions-${topic}`;
-    await createTopics(server.client(), [topic]);
-    await createTopics(server.client(), [positionTopic], 1, [{
+    await createTopics(kafka.server.client(), [topic]);
+    await createTopics(kafka.server.client(), [positionTopic], 1, [{
       name: "compression.type",
       value: compression,
     }]);

@@ -3,10 +3,9 @@ import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatter
 import type { CloudEvent } from "../../../src/sink/sink.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { Dispatching, STREAM } from "../../support/dispatch_all.ts";
-import { hasKafka } from "../../support/kafka_binaries.ts";
 import { KAFKA_USER } from "../../support/kafka_properties.ts";
 import { KafkaProxy } from "../../support/kafka_proxy.ts";
-import { KafkaServer } from "../../support/kafka_server.ts";
+import { KafkaTests } from "../../support/kafka_tests.ts";
 import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readCommittedIds } from "../../support/kafka_topics.ts";
 import { deliver, failureOf, summary } from "../../support/sink_conformance.ts";
@@ -14,27 +13,11 @@ import { until } from "../../support/until.ts";
 
 const NEVER = new AbortController().signal;
 
-let server: KafkaServer;
-
-Deno.test.beforeAll(async () => {
-  if (hasKafka()) server = await KafkaServer.start();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
-
-function test(name: string, body: (topic: string) => Promise<void>): void {
-  Deno.test({
-    name: `kafka, exactly once, ${name}`,
-    ignore: !hasKafka(),
-    fn: () => body(`exact-${crypto.randomUUID()}`),
-  });
-}
+const kafka = new KafkaTests((name) => `kafka, exactly once, ${name}`, "exact");
 
 function exact(topic: string, other: Record<string, unknown> = {}) {
   return kafkaSink({
-    brokerList: server.address("PLAINTEXT"),
+    brokerList: kafka.server.address("PLAINTEXT"),
     topic,
     securityProtocol: "PLAINTEXT",
     delivery: "exactly-once",
@@ -46,7 +29,7 @@ function exact(topic: string, other: Record<string, unknown> = {}) {
 
 function proxied(topic: string, other: Record<string, unknown> = {}) {
   return exact(topic, {
-    brokerList: server.address("PROXY"),
+    brokerList: kafka.server.address("PROXY"),
     securityProtocol: "SASL_PLAINTEXT",
     saslMechanism: "PLAIN",
     ...KAFKA_USER,
@@ -58,35 +41,35 @@ function ids(events: readonly CloudEvent[]): string[] {
   return events.map(({ id }) => id);
 }
 
-test("delivers every event once and in order when connections are cut in mid-stream", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("delivers every event once and in order when connections are cut in mid-stream", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const events = cloudEvents(2000, 20);
-  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+  await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
   await using dispatching = new Dispatching(proxied(topic), events, 20);
   for (let settled = 150; settled < 2000; settled += 150) {
     await dispatching.untilSettled(settled);
     proxy.tcp.cut();
   }
   await dispatching.untilSettled();
-  assert.deepEqual(await readCommittedIds(server, topic), ids(events));
+  assert.deepEqual(await readCommittedIds(kafka.server, topic), ids(events));
 });
 
-test("delivers every event once when the broker is killed and started again", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("delivers every event once when the broker is killed and started again", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const events = cloudEvents(1000, 20);
   await using dispatching = new Dispatching(exact(topic, { timeout: "5s" }), events, 20);
   await dispatching.untilSettled(200);
-  await server.stop();
+  await kafka.server.stop();
   await dispatching.stateIs("retrying");
-  await server.restart();
+  await kafka.server.restart();
   await dispatching.untilSettled();
-  assert.deepEqual(await readCommittedIds(server, topic), ids(events));
+  assert.deepEqual(await readCommittedIds(kafka.server, topic), ids(events));
 });
 
-test("finds out what became of a transaction whose answer was lost", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("finds out what became of a transaction whose answer was lost", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const events = cloudEvents(6, 3);
-  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+  await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
   await using sink = proxied(topic);
   await sink.connect(NEVER, { stream: STREAM });
   assert.deepEqual(await deliver(sink, events.slice(0, 3)), []);
@@ -109,34 +92,37 @@ test("finds out what became of a transaction whose answer was lost", async (topi
     if (failed.length > 0) await sink.connect(NEVER, { stream: STREAM, ...(after && { after }) });
     left = failed.length === 0 ? [] : left.filter((event) => !sink.has?.(event));
   }
-  assert.deepEqual(await readCommittedIds(server, topic), ids(events));
+  assert.deepEqual(await readCommittedIds(kafka.server, topic), ids(events));
 });
 
-test("makes an event that is too large a dead letter, and delivers the others once", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("makes an event that is too large a dead letter, and delivers the others once", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const large = { data: JSON.stringify({ text: "x".repeat(30_000) }) };
   const events = cloudEvents(100, 7).map((event, index) => index % 33 === 5 ? { ...event, ...large } : event);
   await using dispatching = new Dispatching(exact(topic, { maxRequestBytes: 20_000 }), events, 20);
   await dispatching.untilSettled();
   assert.deepEqual(dispatching.deadLetters.ids, ids(events.filter((_, index) => index % 33 === 5)));
   assert.deepEqual(
-    await readCommittedIds(server, topic),
+    await readCommittedIds(kafka.server, topic),
     ids(events.filter((_, index) => index % 33 !== 5)),
   );
 });
 
-test("finds the event that a broker refuses among many, and delivers the others once", async (topic) => {
-  await createTopics(server.client(), [topic], 1, [{ name: "max.message.bytes", value: "20000" }]);
+kafka.test("finds the event that a broker refuses among many, and delivers the others once", async (topic) => {
+  await createTopics(kafka.server.client(), [topic], 1, [{ name: "max.message.bytes", value: "20000" }]);
   const large = { data: JSON.stringify({ text: "x".repeat(30_000) }) };
   const events = cloudEvents(60, 7).map((event, index) => index === 31 ? { ...event, ...large } : event);
   await using dispatching = new Dispatching(exact(topic), events, 20);
   await dispatching.untilSettled();
   assert.deepEqual(dispatching.deadLetters.ids, ids(events.slice(31, 32)));
-  assert.deepEqual(await readCommittedIds(server, topic), ids(events.filter((_, index) => index !== 31)));
+  assert.deepEqual(
+    await readCommittedIds(kafka.server, topic),
+    ids(events.filter((_, index) => index !== 31)),
+  );
 });
 
-test("goes on where another process has ended, and shuts that out until it has the slot", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("goes on where another process has ended, and shuts that out until it has the slot", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const events = cloudEvents(9, 3);
   await using first = exact(topic);
   await first.connect(NEVER, { stream: STREAM });
@@ -157,12 +143,12 @@ test("goes on where another process has ended, and shuts that out until it has t
   await first.connect(NEVER, { stream: { ...STREAM } });
   assert.deepEqual(events.map((event) => first.has?.(event)), events.map((_, index) => index < 7));
   assert.deepEqual(await deliver(first, events.slice(7)), []);
-  assert.deepEqual(await readCommittedIds(server, topic), ids(events));
+  assert.deepEqual(await readCommittedIds(kafka.server, topic), ids(events));
 });
 
-test("takes over at the second try when the first one was stopped", async (topic) => {
-  await createTopics(server.client(), [topic]);
-  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+kafka.test("takes over at the second try when the first one was stopped", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
+  await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
   await using first = exact(topic);
   await first.connect(NEVER, { stream: STREAM });
   assert.deepEqual(await deliver(first, cloudEvents(2)), []);
@@ -180,8 +166,8 @@ test("takes over at the second try when the first one was stopped", async (topic
   assert.deepEqual(await deliver(second, cloudEvents(2, 2, 2)), []);
 });
 
-test("brings its position back to where the database's history went on without it", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("brings its position back to where the database's history went on without it", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const events = cloudEvents(9, 3); // their LSNs are 0 to 8
   await using sink = exact(topic);
   await sink.connect(NEVER, { stream: STREAM });
@@ -190,7 +176,7 @@ test("brings its position back to where the database's history went on without i
   assert.deepEqual(events.map((event) => sink.has?.(event)), events.map((_, index) => index < 5));
   const others = events.slice(5).map((event) => ({ ...event, id: `${event.id}-again` }));
   assert.deepEqual(await deliver(sink, others), []);
-  assert.deepEqual(await readCommittedIds(server, topic), [...ids(events), ...ids(others)]);
+  assert.deepEqual(await readCommittedIds(kafka.server, topic), [...ids(events), ...ids(others)]);
 
   const stream = { ...STREAM, timeline: 4, ancestors: [{ timeline: 3, end: 5n }] };
   const error = await failureOf(sink.connect(NEVER, { stream }));
@@ -198,14 +184,17 @@ test("brings its position back to where the database's history went on without i
   assert.match(error.message, /timeline 2, which timeline 4 of the server does not come from/);
 });
 
-test("delivers what has no position with the rest", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("delivers what has no position with the rest", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const { sequence: _, ...notified } = cloudEvent(1);
   await using sink = exact(topic);
   await sink.connect(NEVER, { stream: STREAM });
   assert.deepEqual(await deliver(sink, [cloudEvent(0), notified, cloudEvent(2)]), []);
   assert.equal(sink.has?.(notified), false);
-  assert.deepEqual(await readCommittedIds(server, topic), ids([cloudEvent(0), notified, cloudEvent(2)]));
+  assert.deepEqual(
+    await readCommittedIds(kafka.server, topic),
+    ids([cloudEvent(0), notified, cloudEvent(2)]),
+  );
 });
 
 const FORBIDDEN = [
@@ -219,9 +208,9 @@ const FORBIDDEN = [
 ] as const;
 
 for (const [resource, prefix, operation, message] of FORBIDDEN) {
-  test(`is down when it lacks a permission on a ${resource}`, async (topic) => {
-    await createTopics(server.client(), [topic]);
-    const admin = server.client().admin();
+  kafka.test(`is down when it lacks a permission on a ${resource}`, async (topic) => {
+    await createTopics(kafka.server.client(), [topic]);
+    const admin = kafka.server.client().admin();
     await admin.connect();
     await admin.createAcls({
       acl: [{
@@ -235,7 +224,7 @@ for (const [resource, prefix, operation, message] of FORBIDDEN) {
       }],
     });
     await admin.disconnect();
-    await using _proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+    await using _proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
     await using sink = proxied(topic);
     const error = await failureOf(sink.connect(NEVER, { stream: STREAM }));
     assert.equal(error.kind, "fatal", error.message);
@@ -243,11 +232,11 @@ for (const [resource, prefix, operation, message] of FORBIDDEN) {
   });
 }
 
-test("tells a check whether there are transactions, and changes nothing", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("tells a check whether there are transactions, and changes nothing", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using sink = exact(topic);
   await sink.connect(NEVER);
-  const admin = server.client().admin();
+  const admin = kafka.server.client().admin();
   await admin.connect();
   try {
     assert(!(await admin.listTopics()).includes(`positions-${topic}`));

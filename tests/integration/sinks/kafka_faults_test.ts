@@ -4,10 +4,9 @@ import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import type { CloudEvent } from "../../../src/sink/sink.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { Dispatching } from "../../support/dispatch_all.ts";
-import { hasKafka } from "../../support/kafka_binaries.ts";
 import { KAFKA_USER } from "../../support/kafka_properties.ts";
 import { KafkaProxy } from "../../support/kafka_proxy.ts";
-import { KafkaServer } from "../../support/kafka_server.ts";
+import { KafkaTests } from "../../support/kafka_tests.ts";
 import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readEvents } from "../../support/kafka_topics.ts";
 import type { ReceivedEvent } from "../../support/received_event.ts";
@@ -15,28 +14,12 @@ import { assertArrived, deliver, failureOf, summary } from "../../support/sink_c
 
 const NEVER = new AbortController().signal;
 
-let server: KafkaServer;
-
-Deno.test.beforeAll(async () => {
-  if (hasKafka()) server = await KafkaServer.start();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
-
-function test(name: string, body: (topic: string) => Promise<void>): void {
-  Deno.test({
-    name: `kafka ${name}`,
-    ignore: !hasKafka(),
-    fn: () => body(`faults-${crypto.randomUUID()}`),
-  });
-}
+const kafka = new KafkaTests((name) => `kafka ${name}`, "faults");
 
 /** A sink that logs in through the proxy, as a user who may be forbidden things. */
 function proxied(topic: string, other: Record<string, unknown> = {}) {
   return kafkaSink({
-    brokerList: server.address("PROXY"),
+    brokerList: kafka.server.address("PROXY"),
     topic,
     securityProtocol: "SASL_PLAINTEXT",
     saslMechanism: "SCRAM-SHA-512",
@@ -47,7 +30,7 @@ function proxied(topic: string, other: Record<string, unknown> = {}) {
 
 function plain(topic: string, other: Record<string, unknown> = {}) {
   return kafkaSink({
-    brokerList: server.address("PLAINTEXT"),
+    brokerList: kafka.server.address("PLAINTEXT"),
     topic,
     securityProtocol: "PLAINTEXT",
     ...other,
@@ -55,7 +38,7 @@ function plain(topic: string, other: Record<string, unknown> = {}) {
 }
 
 function openProxy(): KafkaProxy {
-  return new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+  return new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
 }
 
 /** Nothing is lost, and the first occurrences of each key are in order. */
@@ -65,8 +48,8 @@ function assertNothingLost(received: readonly ReceivedEvent[], sent: readonly Cl
   assertArrived(inOrder, sent);
 }
 
-test("loses nothing and keeps the order when connections are cut in mid-stream", async (topic) => {
-  await createTopics(server.client(), [topic], 4);
+kafka.test("loses nothing and keeps the order when connections are cut in mid-stream", async (topic) => {
+  await createTopics(kafka.server.client(), [topic], 4);
   const events = cloudEvents(3000, 20);
   await using proxy = openProxy();
   await using dispatching = new Dispatching(proxied(topic), events, 50);
@@ -75,40 +58,40 @@ test("loses nothing and keeps the order when connections are cut in mid-stream",
     proxy.tcp.cut();
   }
   await dispatching.untilSettled();
-  assertNothingLost(await readEvents(server.client(), [topic]), events);
+  assertNothingLost(await readEvents(kafka.server.client(), [topic]), events);
   assert.deepEqual(dispatching.deadLetters.letters, []);
 });
 
-test("loses nothing when the broker is killed and started again in mid-stream", async (topic) => {
-  await createTopics(server.client(), [topic], 4);
+kafka.test("loses nothing when the broker is killed and started again in mid-stream", async (topic) => {
+  await createTopics(kafka.server.client(), [topic], 4);
   const events = cloudEvents(3000, 20);
   await using dispatching = new Dispatching(plain(topic), events, 50);
   await dispatching.untilSettled(500);
-  await server.stop();
+  await kafka.server.stop();
   await dispatching.stateIs("retrying");
-  await server.restart();
+  await kafka.server.restart();
   await dispatching.untilSettled();
-  assertNothingLost(await readEvents(server.client(), [topic]), events);
+  assertNothingLost(await readEvents(kafka.server.client(), [topic]), events);
   assert.deepEqual(dispatching.deadLetters.letters, []);
 });
 
-test("waits for a broker that stands still, and loses nothing", async (topic) => {
-  await createTopics(server.client(), [topic], 4);
+kafka.test("waits for a broker that stands still, and loses nothing", async (topic) => {
+  await createTopics(kafka.server.client(), [topic], 4);
   const events = cloudEvents(2000, 20);
   await using dispatching = new Dispatching(plain(topic, { timeout: "500ms" }), events, 50);
   await dispatching.untilSettled(300);
-  server.pause();
+  kafka.server.pause();
   try {
     await dispatching.stateIs("retrying");
   } finally {
-    server.resume();
+    kafka.server.resume();
   }
   await dispatching.untilSettled();
-  assertNothingLost(await readEvents(server.client(), [topic]), events);
+  assertNothingLost(await readEvents(kafka.server.client(), [topic]), events);
 });
 
-test("does not let other events pass for repeats of those whose answer was lost", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("does not let other events pass for repeats of those whose answer was lost", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using proxy = openProxy();
   await using sink = proxied(topic, { timeout: "300ms" });
   await sink.connect(NEVER);
@@ -121,11 +104,15 @@ test("does not let other events pass for repeats of those whose answer was lost"
   // As many records as before, which would take the sequence numbers of those.
   const others = cloudEvents(5, 5, 10);
   assert.deepEqual(await deliver(sink, others), []);
-  assertNothingLost(await readEvents(server.client(), [topic]), [...cloudEvents(5), ...lost, ...others]);
+  assertNothingLost(await readEvents(kafka.server.client(), [topic]), [
+    ...cloudEvents(5),
+    ...lost,
+    ...others,
+  ]);
 });
 
-test("makes no repeat of what a broker had written when the connection broke", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("makes no repeat of what a broker had written when the connection broke", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using proxy = openProxy();
   await using sink = proxied(topic);
   await sink.connect(NEVER);
@@ -136,11 +123,11 @@ test("makes no repeat of what a broker had written when the connection broke", a
   proxy.tcp.cut();
   resolve();
   assert.deepEqual(await delivery, []);
-  assertArrived(await readEvents(server.client(), [topic]), cloudEvents(5));
+  assertArrived(await readEvents(kafka.server.client(), [topic]), cloudEvents(5));
 });
 
-test("costs nothing while it is idle", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("costs nothing while it is idle", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using sink = plain(topic);
   await sink.connect(NEVER);
   assert.deepEqual(await deliver(sink, cloudEvents(1)), []);
@@ -155,14 +142,14 @@ test("costs nothing while it is idle", async (topic) => {
   assert.equal(looks, 0);
 });
 
-test("says that brokers which are down may come back", async (topic) => {
+kafka.test("says that brokers which are down may come back", async (topic) => {
   await using sink = plain(topic, { brokerList: "127.0.0.1:2,127.0.0.1:3" });
   const error = await failureOf(sink.connect(NEVER));
   assert.equal(error.kind, "retryable");
   assert.match(error.message, /^Cannot reach Kafka at 127\.0\.0\.1:2: .*ECONNREFUSED|refused/);
 });
 
-test("says that a topic is missing, and goes on once it is there", async (topic) => {
+kafka.test("says that a topic is missing, and goes on once it is there", async (topic) => {
   await using sink = plain(topic);
   const error = await failureOf(sink.connect(NEVER));
   assert.equal(error.kind, "retryable");
@@ -170,7 +157,7 @@ test("says that a topic is missing, and goes on once it is there", async (topic)
     error.message,
     new RegExp(`^Cannot find the Kafka topic ${topic}: UNKNOWN_TOPIC_OR_PARTITION`),
   );
-  await createTopics(server.client(), [topic]);
+  await createTopics(kafka.server.client(), [topic]);
   await sink.connect(NEVER);
   assert.deepEqual(await deliver(sink, cloudEvents(2)), []);
 });
@@ -182,18 +169,18 @@ function oneRefused(): CloudEvent[] {
 
 const REFUSALS: [string, string, (topic: string) => Promise<void>][] = [
   ["rejected", "is too large for its topic", async (topic) => {
-    await createTopics(server.client(), [topic], 1, [{ name: "max.message.bytes", value: "1" }]);
+    await createTopics(kafka.server.client(), [topic], 1, [{ name: "max.message.bytes", value: "1" }]);
   }],
   ["retryable", "goes to a topic that is missing", async () => {}],
   ["fatal", "goes to a topic that is forbidden", async (topic) => {
-    await createTopics(server.client(), [topic]);
+    await createTopics(kafka.server.client(), [topic]);
     await forbid(topic);
   }],
 ];
 
 for (const [kind, what, prepare] of REFUSALS) {
-  test(`reports one event that ${what} as ${kind}, and holds back its key's later ones`, async (prefix) => {
-    await createTopics(server.client(), [`${prefix}.taken`], 3);
+  kafka.test(`reports one event that ${what} as ${kind}, and holds back its key's later ones`, async (prefix) => {
+    await createTopics(kafka.server.client(), [`${prefix}.taken`], 3);
     await prepare(`${prefix}.refused`);
     await using _proxy = openProxy();
     await using sink = proxied(`${prefix}.{type}`);
@@ -204,15 +191,15 @@ for (const [kind, what, prepare] of REFUSALS) {
     assert.deepEqual(summary(failed.filter(({ index }) => index === 7)), ["7 retryable"]);
     const indexes = new Set(failed.map(({ index }) => index));
     assertArrived(
-      await readEvents(server.client(), [`${prefix}.taken`]),
+      await readEvents(kafka.server.client(), [`${prefix}.taken`]),
       batch.filter((_, index) => !indexes.has(index)),
     );
     if (kind !== "fatal") assert.deepEqual([...indexes], [4, 7]);
   });
 }
 
-test("finds the one event that is too large for a broker among many", async (topic) => {
-  await createTopics(server.client(), [topic], 2, [{ name: "max.message.bytes", value: "20000" }]);
+kafka.test("finds the one event that is too large for a broker among many", async (topic) => {
+  await createTopics(kafka.server.client(), [topic], 2, [{ name: "max.message.bytes", value: "20000" }]);
   const large = { data: JSON.stringify({ text: "x".repeat(30_000) }) };
   const events = cloudEvents(100, 20).map((event, index) => index === 37 ? { ...event, ...large } : event);
   await using dispatching = new Dispatching(plain(topic), events);
@@ -221,11 +208,11 @@ test("finds the one event that is too large for a broker among many", async (top
   assert.deepEqual(others, []);
   assert.equal(letter?.event.id, events[37]?.id);
   assert.match(letter?.reason ?? "", /MESSAGE_TOO_LARGE/);
-  assertArrived(await readEvents(server.client(), [topic]), events.filter((_, index) => index !== 37));
+  assertArrived(await readEvents(kafka.server.client(), [topic]), events.filter((_, index) => index !== 37));
 });
 
-test("rejects an event that no request has room for, and no other", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("rejects an event that no request has room for, and no other", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using sink = plain(topic, { maxRequestBytes: 20_000 });
   await sink.connect(NEVER);
   const events = cloudEvents(200, 200);
@@ -233,11 +220,11 @@ test("rejects an event that no request has room for, and no other", async (topic
   const failed = await deliver(sink, [...events.slice(0, 100), large, ...events.slice(100)]);
   assert.deepEqual(summary(failed), ["100 rejected"]);
   assert.match(failed[0]?.error.message ?? "", /more than maxRequestBytes 20000 allows$/);
-  assertArrived(await readEvents(server.client(), [topic]), events);
+  assertArrived(await readEvents(kafka.server.client(), [topic]), events);
 });
 
-test("is down when it may write no more", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("is down when it may write no more", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using _proxy = openProxy();
   await using sink = proxied(topic);
   await sink.connect(NEVER);
@@ -248,8 +235,8 @@ test("is down when it may write no more", async (topic) => {
   assert.match(failed[0]?.error.message ?? "", /TOPIC_AUTHORIZATION_FAILED/);
 });
 
-test("delivers again by itself once a clock that the broker does not believe is right", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("delivers again by itself once a clock that the broker does not believe is right", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using _proxy = openProxy();
   await using sink = proxied(topic);
   await sink.connect(NEVER);
@@ -264,11 +251,11 @@ test("delivers again by itself once a clock that the broker does not believe is 
     Date.now = now;
   }
   assert.deepEqual(await deliver(sink, events), []);
-  assertArrived(await readEvents(server.client(), [topic]), events);
+  assertArrived(await readEvents(kafka.server.client(), [topic]), events);
 });
 
-test("is down when its login is taken away", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("is down when its login is taken away", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using proxy = openProxy();
   await using dispatching = new Dispatching(
     proxied(topic, { saslMechanism: "SCRAM-SHA-256" }),
@@ -283,8 +270,8 @@ test("is down when its login is taken away", async (topic) => {
   assert.match(error.message, /SASL_AUTHENTICATION_FAILED/);
 });
 
-test("obeys a broker that asks it to slow down, and takes that for no failure", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("obeys a broker that asks it to slow down, and takes that for no failure", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   const data = JSON.stringify({ text: "x".repeat(10_000) });
   const events = Array.from({ length: 10 }, (_, number) => cloudEvent(number, { data }));
   // The rate is that of the last 10 s: about 10,000 bytes a second at the end.
@@ -299,11 +286,11 @@ test("obeys a broker that asks it to slow down, and takes that for no failure", 
   } finally {
     await alterConfig("clients", "twinrouter", "--delete-config", "producer_byte_rate");
   }
-  assertArrived(await readEvents(server.client(), [topic]), events);
+  assertArrived(await readEvents(kafka.server.client(), [topic]), events);
 });
 
 async function forbid(topic: string): Promise<void> {
-  const admin = server.client().admin();
+  const admin = kafka.server.client().admin();
   await admin.connect();
   await admin.createAcls({
     acl: [{
@@ -320,7 +307,7 @@ async function forbid(topic: string): Promise<void> {
 }
 
 async function alterConfig(entityType: string, entityName: string, ...change: string[]): Promise<void> {
-  const where = ["--bootstrap-server", server.address("PLAINTEXT"), "--alter"];
+  const where = ["--bootstrap-server", kafka.server.address("PLAINTEXT"), "--alter"];
   const entity = ["--entity-type", entityType, "--entity-name", entityName];
-  await server.tool("kafka.admin.ConfigCommand", ...where, ...entity, ...change);
+  await kafka.server.tool("kafka.admin.ConfigCommand", ...where, ...entity, ...change);
 }

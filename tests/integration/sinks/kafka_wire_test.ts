@@ -4,10 +4,9 @@ import { kafkaError } from "../../../sinks/kafka/kafka_errors.ts";
 import { recordOf } from "../../../sinks/kafka/record.ts";
 import { Session } from "../../../sinks/kafka/session.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
-import { hasKafka } from "../../support/kafka_binaries.ts";
 import { KAFKA_USER } from "../../support/kafka_properties.ts";
 import { KafkaProxy } from "../../support/kafka_proxy.ts";
-import { KafkaServer } from "../../support/kafka_server.ts";
+import { KafkaTests } from "../../support/kafka_tests.ts";
 import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readEvents, readTopics } from "../../support/kafka_topics.ts";
 import { passwordLogin } from "../../../sinks/kafka/sasl.ts";
@@ -16,34 +15,22 @@ import { until } from "../../support/until.ts";
 
 const NEVER = new AbortController().signal;
 
-let server: KafkaServer;
-
-Deno.test.beforeAll(async () => {
-  if (hasKafka()) server = await KafkaServer.start();
-});
-
-Deno.test.afterAll(async () => {
-  await server?.[Symbol.asyncDispose]();
-});
-
-function test(name: string, body: (topic: string) => Promise<void>): void {
-  Deno.test({ name: `kafka ${name}`, ignore: !hasKafka(), fn: () => body(`wire-${crypto.randomUUID()}`) });
-}
+const kafka = new KafkaTests((name) => `kafka ${name}`, "wire");
 
 /** What Kafka's own consumer prints: of each record its headers, key and value, with tabs between. */
 function consume(topic: string, count: number): Promise<string> {
-  return server.tool(
+  return kafka.server.tool(
     "org.apache.kafka.tools.consumer.ConsoleConsumer",
-    ...["--bootstrap-server", server.address("PLAINTEXT"), "--topic", topic, "--from-beginning"],
+    ...["--bootstrap-server", kafka.server.address("PLAINTEXT"), "--topic", topic, "--from-beginning"],
     ...["--max-messages", `${count}`, "--timeout-ms", "20000"],
     ...["--property", "print.headers=true", "--property", "print.key=true"],
   );
 }
 
-test("writes the headers that the documentation lists, as Kafka's own consumer reads them", async (topic) => {
-  await createTopics(server.client(), [topic]);
+kafka.test("writes the headers that the documentation lists, as Kafka's own consumer reads them", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
   await using sink = kafkaSink({
-    brokerList: server.address("PLAINTEXT"),
+    brokerList: kafka.server.address("PLAINTEXT"),
     topic,
     securityProtocol: "PLAINTEXT",
   });
@@ -57,12 +44,12 @@ test("writes the headers that the documentation lists, as Kafka's own consumer r
   );
 });
 
-test("chooses topics by attributes, and keeps the order of a key in each", async (prefix) => {
+kafka.test("chooses topics by attributes, and keeps the order of a key in each", async (prefix) => {
   const topics = ["Twin.Create", "Twin.Update"].map((type) => `${prefix}.${type}.x_y`);
-  await createTopics(server.client(), topics, 3);
+  await createTopics(kafka.server.client(), topics, 3);
   const topic = `${prefix}.{type}.{subject}`;
   await using sink = kafkaSink({
-    brokerList: server.address("PLAINTEXT"),
+    brokerList: kafka.server.address("PLAINTEXT"),
     topic,
     securityProtocol: "PLAINTEXT",
   });
@@ -74,19 +61,22 @@ test("chooses topics by attributes, and keeps the order of a key in each", async
   assert.deepEqual(await deliver(sink, events), []);
   for (const topic of topics) {
     const type = topic.includes("Create") ? "Twin.Create" : "Twin.Update";
-    assertArrived(await readEvents(server.client(), [topic]), events.filter((event) => event.type === type));
+    assertArrived(
+      await readEvents(kafka.server.client(), [topic]),
+      events.filter((event) => event.type === type),
+    );
   }
 });
 
-test("puts a key where Kafka's own clients put it", async (topic) => {
-  await createTopics(server.client(), [topic], 7);
+kafka.test("puts a key where Kafka's own clients put it", async (topic) => {
+  await createTopics(kafka.server.client(), [topic], 7);
   await using sink = kafkaSink({
-    brokerList: server.address("PLAINTEXT"),
+    brokerList: kafka.server.address("PLAINTEXT"),
     topic,
     securityProtocol: "PLAINTEXT",
   });
   assert.deepEqual(await deliver(sink, cloudEvents(30)), []);
-  const partitions = new Map((await readTopics(server.client(), [topic])).map((record) => [
+  const partitions = new Map((await readTopics(kafka.server.client(), [topic])).map((record) => [
     record.key,
     record.partition,
   ]));
@@ -95,11 +85,11 @@ test("puts a key where Kafka's own clients put it", async (topic) => {
   for (const [key, partition] of Object.entries(known)) assert.equal(partitions.get(key), partition, key);
 });
 
-test("closes a connection that nobody uses, and opens another when there is something to send", async (topic) => {
-  await createTopics(server.client(), [topic]);
-  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+kafka.test("closes a connection that nobody uses, and opens another when there is something to send", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
+  await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
   await using session = new Session({
-    brokers: [server.address("PROXY")],
+    brokers: [kafka.server.address("PROXY")],
     tls: undefined,
     sasl: passwordLogin("PLAIN", KAFKA_USER.saslUsername, KAFKA_USER.saslPassword),
     idempotent: true,
@@ -115,14 +105,14 @@ test("closes a connection that nobody uses, and opens another when there is some
   await until(() => performance.now() - sent > 500, "the idle time to be over");
   assert.deepEqual(await session.send([record], NEVER), []);
   assert.equal(proxy.tcp.connections, connections + 1);
-  assert.equal((await readEvents(server.client(), [topic])).length, 2);
+  assert.equal((await readEvents(kafka.server.client(), [topic])).length, 2);
 });
 
-test("sends nothing for as long as a broker that throttles it says", async (topic) => {
-  await createTopics(server.client(), [topic]);
-  await using proxy = new KafkaProxy(server.port("PROXY"), server.port("PROXIED"));
+kafka.test("sends nothing for as long as a broker that throttles it says", async (topic) => {
+  await createTopics(kafka.server.client(), [topic]);
+  await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
   await using session = new Session({
-    brokers: [server.address("PROXY")],
+    brokers: [kafka.server.address("PROXY")],
     tls: undefined,
     sasl: passwordLogin("PLAIN", KAFKA_USER.saslUsername, KAFKA_USER.saslPassword),
     idempotent: true,
@@ -149,11 +139,11 @@ test("sends nothing for as long as a broker that throttles it says", async (topi
   const waited = performance.now() - told;
   assert(waited >= throttle - 50, `only ${waited} ms`);
   assert.deepEqual(await again, []);
-  assert.equal((await readEvents(server.client(), [topic])).length, 3);
+  assert.equal((await readEvents(kafka.server.client(), [topic])).length, 3);
 });
 
-test("knows every error by the name that Kafka gives it", async () => {
-  const table = await server.tool("org.apache.kafka.common.protocol.Errors");
+kafka.test("knows every error by the name that Kafka gives it", async () => {
+  const table = await kafka.server.tool("org.apache.kafka.common.protocol.Errors");
   const errors = [...table.matchAll(/<td>([A-Z_]+)<\/td><td>(-?\d+)<\/td>/g)];
   assert(errors.length > 130, `only ${errors.length} errors`);
   for (const [, name, code] of errors) assert.equal(kafkaError(Number(code)).name, name);
