@@ -26,26 +26,28 @@ function broken(phases: readonly Phase[], delivered = GOT, isDrained = true): st
 }
 
 Deno.test("the claim holds in every part when nothing is amiss", () => {
-  assert.deepEqual(broken([phase("before", 5), phase("down", 6)]), []);
+  assert.deepEqual(broken([phase("before", 5), phase("down", 6), phase("after", 4)]), []);
 });
 
 Deno.test("each part of the claim is broken by what speaks against it", () => {
-  const before = phase("before", 5);
-  assert.deepEqual(broken([before, phase("down", 8)]), ["p99 of Hook is unaffected"]);
+  const [before, after] = [phase("before", 4), phase("after", 6)];
+  assert.deepEqual(broken([before, phase("down", 8), after]), ["p99 of Hook is unaffected"]);
   assert.deepEqual(
-    broken([before, phase("down", NaN)]),
+    broken([before, phase("down", NaN), after]),
     ["p99 of Hook is unaffected"],
     "nothing came at all",
   );
   const lagging = phase("return", 5, { maxLag: 64 * MB });
-  assert.deepEqual(broken([before, phase("down", 5), lagging]), ["the slot's lag stays under 64 MB"]);
+  assert.deepEqual(broken([before, phase("down", 5), lagging, after]), ["the slot's lag stays under 64 MB"]);
   const growing = { resident: [100, 100, 100, 100, 115, 116].map((megabytes) => megabytes * MB) };
-  assert.deepEqual(broken([before, phase("down", 5, growing)]), ["memory is flat while it is down"]);
+  assert.deepEqual(broken([before, phase("down", 5, growing), after]), ["memory is flat while it is down"]);
   const slow = { ...phase("down", 5), changesPerSecond: 1_900 };
-  assert.deepEqual(broken([before, slow]), ["2000 changes a second"]);
-  assert.deepEqual(broken([before, phase("down", 5)], GOT, false), ["all is drained while more comes"]);
+  assert.deepEqual(broken([before, slow, after]), ["2000 changes a second"]);
+  assert.deepEqual(broken([before, phase("down", 5), after], GOT, false), [
+    "all is drained while more comes",
+  ]);
   for (const fault of [{ lost: 1 }, { outOfOrder: 1 }]) {
-    assert.deepEqual(broken([before, phase("down", 5)], { ...GOT, ...fault }), [
+    assert.deepEqual(broken([before, phase("down", 5), after], { ...GOT, ...fault }), [
       "Hook has everything, in order",
     ]);
   }
