@@ -46,8 +46,7 @@ async function gaugedSinks({ metrics }: Delivery): Promise<unknown[]> {
 
 Deno.test("a sink of the same settings goes on untouched, and the one made for nothing is disposed of", async () => {
   const [first, again] = [sinkOf("A"), sinkOf("A")];
-  const hold = new Hold();
-  first.sink.deliveries.push(hold.delivery());
+  const hold = first.sink.hold();
   await using delivery = new Delivery([first]);
   await delivery.start();
   await delivery.send("a");
@@ -82,8 +81,7 @@ Deno.test("a new sink gets what is queued for its index, and no index is ever gi
 
 Deno.test("a sink that is removed delivers what it has and what comes until nothing leads to it, then leaves", async () => {
   const [a, b] = [sinkOf("A"), sinkOf("B")];
-  const hold = new Hold();
-  a.sink.deliveries.push(hold.delivery());
+  const hold = a.sink.hold();
   await using delivery = new Delivery([a, b]);
   const { dispatcher } = delivery;
   await delivery.start();
@@ -108,8 +106,7 @@ Deno.test("a sink that is removed delivers what it has and what comes until noth
 
 Deno.test("a sink that is given another name begins once the one of the old name has left", async () => {
   const [a, b] = [sinkOf("A"), sinkOf("B")];
-  const hold = new Hold();
-  a.sink.deliveries.push(hold.delivery());
+  const hold = a.sink.hold();
   await using delivery = new Delivery([a]);
   await delivery.start();
   await delivery.send("a");
@@ -134,7 +131,7 @@ Deno.test("a sink that is given another name begins once the one of the old name
 
 Deno.test("a sink that is given another name does not wait for ever", async () => {
   const [a, b] = [sinkOf("A"), sinkOf("B")];
-  a.sink.deliveries.push(new Hold().delivery());
+  a.sink.hold();
   await using delivery = new Delivery([a]);
   await delivery.start();
   await delivery.send("a");
@@ -243,8 +240,7 @@ Deno.test("a dead letter of a removed sink is still written", async () => {
 
 Deno.test("a sink that is wanted again before it has left goes on, with the same index", async () => {
   const a = sinkOf("A");
-  const hold = new Hold();
-  a.sink.deliveries.push(hold.delivery());
+  const hold = a.sink.hold();
   await using delivery = new Delivery([a, sinkOf("B")]);
   const { dispatcher } = delivery;
   await delivery.start();
@@ -273,8 +269,7 @@ Deno.test("a sink that is wanted again before it has left goes on, with the same
 
 Deno.test("a changed sink makes way once it has answered, and the queue goes on with the other in order", async () => {
   const [old, other] = [sinkOf("A"), sinkOf("A", new ScriptedSink(), "b")];
-  const hold = new Hold();
-  old.sink.deliveries.push(hold.delivery(failing({ "a-2": retryable() })));
+  const hold = old.sink.hold(failing({ "a-2": retryable() }));
   await using delivery = new Delivery([old]);
   await delivery.start();
   await delivery.send("a", "a", "b");
@@ -312,7 +307,7 @@ Deno.test("a changed sink that does not end is told to, and what it gives back i
     sinkOf("A", new ScriptedSink({ concurrency: 2 })),
     sinkOf("A", new ScriptedSink(), "b"),
   ];
-  old.sink.deliveries.push(new Hold().delivery());
+  old.sink.hold();
   const retry = { initial: 200, max: 200, maxAttempts: 1 };
   await using delivery = new Delivery([{ ...old, retry }]);
   await delivery.start();

@@ -147,8 +147,7 @@ Deno.test("after marks are forgotten the same LSN is announced again", async () 
 
 Deno.test("tells when the oldest unsettled event was committed", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([sink]);
   const begin = delivery.clock.now();
   assert.equal(delivery.dispatcher.oldestCommittedAt, undefined);
@@ -164,8 +163,7 @@ Deno.test("tells when the oldest unsettled event was committed", async () => {
 
 Deno.test("there is room until one sink's queue has as many events as it may", async () => {
   const [fast, slow] = [new ScriptedSink(), new ScriptedSink()];
-  const hold = new Hold();
-  slow.deliveries.push(hold.delivery());
+  const hold = slow.hold();
   const queue = { maxEvents: 3, maxBytes: 1e6 };
   await using delivery = new Delivery([fast, { sink: slow, queue, maxBatchSize: 1 }]);
   await delivery.start();
@@ -182,8 +180,7 @@ Deno.test("there is room until one sink's queue has as many events as it may", a
 
 Deno.test("there is room until one sink's queue has as many bytes as it may", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([{ sink, queue: { maxEvents: 1000, maxBytes: 10 } }]);
   await delivery.start();
   await delivery.send("a"); // {"n":1} is 7 bytes

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { BEGINNING, Delivery } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
-import { Hold, retryable, ScriptedSink, throwing } from "../support/scripted_sink.ts";
+import { retryable, ScriptedSink, throwing } from "../support/scripted_sink.ts";
 
 Deno.test("nothing is sent, nor tried again, while it may not be; the sink is connected all the same", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   let mayDeliver = true;
   await using delivery = new Delivery([sink], { mayDeliver: () => mayDeliver });
   const { dispatcher } = delivery;

@@ -45,8 +45,7 @@ Deno.test("an offered event is delivered, and no position waits for it", async (
 
 Deno.test("offered events take no room from those that have a position, and are bounded themselves", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([{ sink, queue: { maxEvents: 3, maxBytes: 1_000_000 } }]);
   const { dispatcher } = delivery;
   await delivery.start();
@@ -69,7 +68,7 @@ Deno.test("offered events take no room from those that have a position, and are 
 
 Deno.test("bytes bound offers as events do", async () => {
   const sink = new ScriptedSink();
-  sink.deliveries.push(new Hold().delivery());
+  sink.hold();
   await using delivery = new Delivery([{ sink, queue: { maxEvents: 100, maxBytes: 20 } }]);
   await delivery.start();
   for (let n = 1; n <= 9; n++) delivery.dispatcher.offer(telemetry(n), targets(0));
@@ -80,7 +79,7 @@ Deno.test("bytes bound offers as events do", async () => {
 
 Deno.test("a full queue drops an offer for its sink alone, which is told with the 1st, 10th, 100th", async () => {
   const [full, free] = [new ScriptedSink(), new ScriptedSink()];
-  full.deliveries.push(new Hold().delivery());
+  full.hold();
   const queue = { maxEvents: 1, maxBytes: 1_000_000 };
   await using delivery = new Delivery([{ sink: full, queue }, { sink: free, queue }]);
   await delivery.start();

@@ -7,7 +7,6 @@ import {
   answering,
   type Delivery as Step,
   fatal,
-  Hold,
   rejected,
   retryable,
   ScriptedSink,
@@ -186,8 +185,7 @@ Deno.test("in order, a sink is down when somebody must change something, and kee
 Deno.test("what waits when the stream begins on another timeline is obsolete, and the sink connects anew", async () => {
   await using test = await opened();
   await test.begin();
-  const hold = new Hold();
-  test.sink.deliveries.push(hold.delivery());
+  const hold = test.sink.hold();
   await test.delivery.send("a");
   await test.delivery.send("b", "c");
   const other = { ...STREAM, timeline: 2, ancestors: [{ timeline: 1, end: 5n }] };

@@ -51,8 +51,7 @@ Deno.test("a batch has at most the bytes that the sink prefers", async () => {
 
 Deno.test("gathers while a batch is in flight, and sends the next when it is done", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([sink]);
   await delivery.start();
   await delivery.send("a");
@@ -164,8 +163,7 @@ Deno.test("counts each type of a batch by itself", async () => {
 
 Deno.test("counts what is delivered by type, what is queued, and how long it took", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([sink]);
   await delivery.start();
   await delivery.send("a", "b");
@@ -187,8 +185,7 @@ Deno.test("counts what is delivered by type, what is queued, and how long it too
 
 Deno.test("a sink is not taken for stalled because somebody sets the clock", async () => {
   const sink = new ScriptedSink();
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([sink]);
   await delivery.start();
   await delivery.send("a");
@@ -203,8 +200,7 @@ Deno.test("a sink is not taken for stalled because somebody sets the clock", asy
 
 Deno.test("a sink that leaves a delivery unanswered for a minute is not taken for connected", async () => {
   const sink = new ScriptedSink({ concurrency: 2 });
-  const hold = new Hold();
-  sink.deliveries.push(hold.delivery());
+  const hold = sink.hold();
   await using delivery = new Delivery([sink]);
   const state = () => delivery.dispatcher.states()[0];
   await delivery.start();

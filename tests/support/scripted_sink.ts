@@ -44,6 +44,16 @@ export class ScriptedSink implements Sink {
     return this.taken.map((event) => event.id);
   }
 
+  /**
+   * Adds a delivery that waits for `release` to the script.
+   * @param then what happens afterwards
+   */
+  hold(then?: Delivery): Hold {
+    const hold = new Hold();
+    this.deliveries.push(hold.delivery(then));
+    return hold;
+  }
+
   async connect(signal: AbortSignal): Promise<void> {
     this.connects++;
     if (this.inFlight > 0) this.breaches.push("connect during deliver");
