@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Dispatcher } from "../../src/deliver/dispatcher.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
+import type { Lsn } from "../../src/postgres/lsn.ts";
 import { BEGINNING, DeadLetterRecords, Delivery, LogRecords } from "../support/delivery.ts";
 import { turn } from "../support/fake_clock.ts";
 import { routerEvent } from "../support/router_events.ts";
@@ -17,6 +18,18 @@ import {
 } from "../support/scripted_sink.ts";
 
 const never = new AbortController().signal;
+
+/** A transaction that ends at 10 is settled but for the row of its one event's dead letter, which is at `lsn`. */
+async function withDeadLetterAt(lsn: Lsn): Promise<Delivery> {
+  const sink = new ScriptedSink();
+  sink.otherwise = failing({ "a-1": rejected() });
+  const delivery = new Delivery([sink]);
+  delivery.deadLetters.lsn = lsn;
+  await delivery.start();
+  await delivery.send("a");
+  delivery.dispatcher.settle(10n);
+  return delivery;
+}
 
 Deno.test("confirms what every sink has settled, and no more", async () => {
   const [fast, slow] = [new ScriptedSink(), new ScriptedSink()];
@@ -98,14 +111,8 @@ Deno.test("the slot moves past a dead letter only once the stream has come past 
 });
 
 Deno.test("a stream that is far behind confirms what is settled once no standby lacks the rows", async () => {
-  const sink = new ScriptedSink();
-  sink.otherwise = failing({ "a-1": rejected() });
-  await using delivery = new Delivery([sink]);
-  const { dispatcher, deadLetters } = delivery;
-  deadLetters.lsn = 1_000n;
-  await delivery.start();
-  await delivery.send("a");
-  dispatcher.settle(10n);
+  await using delivery = await withDeadLetterAt(1_000n);
+  const { dispatcher } = delivery;
   dispatcher.safe(999n);
   assert.deepEqual(delivery.confirmed, []);
   dispatcher.safe(1_000n);
@@ -113,14 +120,8 @@ Deno.test("a stream that is far behind confirms what is settled once no standby 
 });
 
 Deno.test("in another history nobody waits for the rows of the one before", async () => {
-  const sink = new ScriptedSink();
-  sink.otherwise = failing({ "a-1": rejected() });
-  await using delivery = new Delivery([sink]);
-  const { dispatcher, deadLetters } = delivery;
-  deadLetters.lsn = 1_000n;
-  await delivery.start();
-  await delivery.send("a");
-  dispatcher.settle(10n);
+  await using delivery = await withDeadLetterAt(1_000n);
+  const { dispatcher } = delivery;
   await dispatcher.resume({ ...BEGINNING, sameTimelineAsBefore: false });
   dispatcher.settle(5n);
   assert.deepEqual(delivery.confirmed, [5n]);
