@@ -1,20 +1,8 @@
 import assert from "node:assert/strict";
-import { FilterError } from "../../../src/route/filter/filter_error.ts";
 import { parseFilter } from "../../../src/route/filter/parser.ts";
+import { mistakeInFilter } from "../../support/mistake_in_filter.ts";
 
-/** The mistake under its filter: the column is where the caret stands. */
-function mistakeIn(filter: string): string {
-  try {
-    parseFilter(filter);
-  } catch (error) {
-    assert.ok(error instanceof FilterError, String(error));
-    assert.equal(error.text, filter);
-    const [, column, problem] = /^Cannot read the filter at column (\d+): (.*)$/.exec(error.message) ?? [];
-    assert.equal(Number(column), error.column);
-    return `${" ".repeat(error.column - 1)}^ ${problem}`;
-  }
-  throw new Error(`'${filter}' was expected to be wrong`);
-}
+const mistakeIn = (filter: string) => mistakeInFilter(parseFilter, filter);
 
 const START = "a comparison, a function, NOT, '(', true or false";
 const OPERATOR = "=, !=, <, <=, >, >=, IN or NIN";
