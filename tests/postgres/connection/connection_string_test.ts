@@ -29,33 +29,22 @@ function resolve(
   );
 }
 
+/** What most of the strings say. */
+const hosts = [{ host: "db", port: 5432 }];
+const login = { user: "bob", password: "secret", database: "twins" };
+
 const read: readonly [string, Partial<ConnectionOptions>][] = [
   ["", {}],
 
   // URLs
   ["postgres://", {}],
-  ["postgresql://db", { hosts: [{ host: "db", port: 5432 }] }],
-  [" postgres://db/twins\n", { hosts: [{ host: "db", port: 5432 }], database: "twins" }],
+  ["postgresql://db", { hosts }],
+  [" postgres://db/twins\n", { hosts, database: "twins" }],
   ["POSTGRES://bob@db:6000", { hosts: [{ host: "db", port: 6000 }], user: "bob", database: "bob" }],
-  ["postgres://bob:secret@db/twins", {
-    hosts: [{ host: "db", port: 5432 }],
-    user: "bob",
-    password: "secret",
-    database: "twins",
-  }],
-  ["postgres://b%40b:p%2F%3A%20w@db/%E2%82%AC", {
-    hosts: [{ host: "db", port: 5432 }],
-    user: "b@b",
-    password: "p/: w",
-    database: "€",
-  }],
-  ["postgres://bob:p@ss:w@db", {
-    hosts: [{ host: "db", port: 5432 }],
-    user: "bob",
-    database: "bob",
-    password: "p@ss:w",
-  }],
-  ["postgres://bob:@db", { hosts: [{ host: "db", port: 5432 }], user: "bob", database: "bob" }],
+  ["postgres://bob:secret@db/twins", { hosts, ...login }],
+  ["postgres://b%40b:p%2F%3A%20w@db/%E2%82%AC", { hosts, user: "b@b", password: "p/: w", database: "€" }],
+  ["postgres://bob:p@ss:w@db", { hosts, user: "bob", database: "bob", password: "p@ss:w" }],
+  ["postgres://bob:@db", { hosts, user: "bob", database: "bob" }],
   ["postgres://h1:1,h2:2,h3/twins", {
     hosts: [{ host: "h1", port: 1 }, { host: "h2", port: 2 }, { host: "h3", port: 5432 }],
     database: "twins",
@@ -73,14 +62,14 @@ const read: readonly [string, Partial<ConnectionOptions>][] = [
   }],
   ["postgres:///?host=a,b&port=1,2", { hosts: [{ host: "a", port: 1 }, { host: "b", port: 2 }] }],
   ["postgres://db?user=ann@corp&sslmode=require", {
-    hosts: [{ host: "db", port: 5432 }],
+    hosts,
     user: "ann@corp",
     database: "ann@corp",
     sslMode: "require",
   }],
-  ["postgres://db?ssl=true", { hosts: [{ host: "db", port: 5432 }], sslMode: "require" }],
+  ["postgres://db?ssl=true", { hosts, sslMode: "require" }],
   ["postgres://db?options=-c%20search_path%3Da&application_name=x+y", {
-    hosts: [{ host: "db", port: 5432 }],
+    hosts,
     serverOptions: "-c search_path=a",
     applicationName: "x+y",
   }],
@@ -88,17 +77,11 @@ const read: readonly [string, Partial<ConnectionOptions>][] = [
   // libpq's keywords
   ["host=db port=6000 dbname=twins user=bob password=secret", {
     hosts: [{ host: "db", port: 6000 }],
-    database: "twins",
-    user: "bob",
-    password: "secret",
+    ...login,
   }],
-  ["  host = db\n\tuser = 'b o\\'b\\\\' ", {
-    hosts: [{ host: "db", port: 5432 }],
-    user: "b o'b\\",
-    database: "b o'b\\",
-  }],
+  ["  host = db\n\tuser = 'b o\\'b\\\\' ", { hosts, user: "b o'b\\", database: "b o'b\\" }],
   ["password=a\\ b\\\\c=d", { password: "a b\\c=d" }],
-  ["host=db password=secret;", { hosts: [{ host: "db", port: 5432 }], password: "secret;" }],
+  ["host=db password=secret;", { hosts, password: "secret;" }],
   ["password='' user=bob", { user: "bob", database: "bob" }],
   ["password='x;port=1;' port=2", { password: "x;port=1;", hosts: [{ host: "localhost", port: 2 }] }],
   ["host=a,b port=1,2", { hosts: [{ host: "a", port: 1 }, { host: "b", port: 2 }] }],
@@ -108,7 +91,7 @@ const read: readonly [string, Partial<ConnectionOptions>][] = [
   }],
   ["host=/tmp,db", { hosts: [{ host: "/tmp", port: 5432 }, { host: "db", port: 5432 }] }],
   ["hostaddr=10.0.0.1", { hosts: [{ host: "10.0.0.1", port: 5432 }] }],
-  ["host=db hostaddr=10.0.0.1", { hosts: [{ host: "db", port: 5432 }] }],
+  ["host=db hostaddr=10.0.0.1", { hosts }],
   ["sslmode=verify-full sslrootcert=/ca.pem sslcert=/c.pem sslkey=/k.pem", {
     sslMode: "verify-full",
     sslRootCert: "/ca.pem",
@@ -135,29 +118,22 @@ const read: readonly [string, Partial<ConnectionOptions>][] = [
   // .NET
   ["Host=db;Port=6000;Database=twins;Username=bob;Password=secret;SSL Mode=Require", {
     hosts: [{ host: "db", port: 6000 }],
-    database: "twins",
-    user: "bob",
-    password: "secret",
     sslMode: "require",
+    ...login,
   }],
-  ["Server=db;User Id=bob;Pwd=secret;DB=twins;", {
-    hosts: [{ host: "db", port: 5432 }],
-    database: "twins",
-    user: "bob",
-    password: "secret",
-  }],
+  ["Server=db;User Id=bob;Pwd=secret;DB=twins;", { hosts, ...login }],
   ["host=db;port=6000;", { hosts: [{ host: "db", port: 6000 }] }],
-  ["host=db;", { hosts: [{ host: "db", port: 5432 }] }],
-  ["Host=db", { hosts: [{ host: "db", port: 5432 }] }],
+  ["host=db;", { hosts }],
+  ["Host=db", { hosts }],
   ["user id=bob", { user: "bob", database: "bob" }],
-  ["HOST = db ;; UserName = bob ; ", { hosts: [{ host: "db", port: 5432 }], user: "bob", database: "bob" }],
+  ["HOST = db ;; UserName = bob ; ", { hosts, user: "bob", database: "bob" }],
   [`Host=db;Password="a;b""c'd";Username='b;o''b'`, {
-    hosts: [{ host: "db", port: 5432 }],
+    hosts,
     user: "b;o'b",
     database: "b;o'b",
     password: `a;b"c'd`,
   }],
-  ["Host=db;Password=a=b==", { hosts: [{ host: "db", port: 5432 }], password: "a=b==" }],
+  ["Host=db;Password=a=b==", { hosts, password: "a=b==" }],
   ["Host=h1:1,h2,[::1]:3,::2;Port=9", {
     hosts: [{ host: "h1", port: 1 }, { host: "h2", port: 9 }, { host: "::1", port: 3 }, {
       host: "::2",
@@ -170,26 +146,23 @@ const read: readonly [string, Partial<ConnectionOptions>][] = [
     database: "bob",
   }],
   ["Host=db;SSL Mode=VerifyFull;Root Certificate=/ca.pem;SSL Certificate=/c.pem;SSL Key=/k.pem", {
-    hosts: [{ host: "db", port: 5432 }],
+    hosts,
     sslMode: "verify-full",
     sslRootCert: "/ca.pem",
     sslCert: "/c.pem",
     sslKey: "/k.pem",
   }],
-  ["Host=db;SslMode=VerifyCA", { hosts: [{ host: "db", port: 5432 }], sslMode: "verify-ca" }],
-  ["Host=db;SSL Mode=Require;Trust Server Certificate=true", {
-    hosts: [{ host: "db", port: 5432 }],
-    sslMode: "require",
-  }],
-  ["Host=db;SSL Mode=Allow", { hosts: [{ host: "db", port: 5432 }] }],
+  ["Host=db;SslMode=VerifyCA", { hosts, sslMode: "verify-ca" }],
+  ["Host=db;SSL Mode=Require;Trust Server Certificate=true", { hosts, sslMode: "require" }],
+  ["Host=db;SSL Mode=Allow", { hosts }],
   ["Host=db;Target Session Attributes=PreferPrimary;Channel Binding=Disable;Timeout=7", {
-    hosts: [{ host: "db", port: 5432 }],
+    hosts,
     targetSessionAttrs: "primary",
     channelBinding: "disable",
     connectTimeout: 7000,
   }],
   ["Host=db;Target Session Attributes=read-write;Application Name=My App;Options=-c geqo=off;Passfile=/p", {
-    hosts: [{ host: "db", port: 5432 }],
+    hosts,
     applicationName: "My App",
     serverOptions: "-c geqo=off",
     pgpassFile: "/p",
@@ -197,7 +170,7 @@ const read: readonly [string, Partial<ConnectionOptions>][] = [
   [
     "Host=db;Pooling=true;Maximum Pool Size=20;MinPoolSize=1;Keepalive=30;Search Path=ag_catalog,public;" +
     "Include Error Detail=true;Command Timeout=60;Multiplexing=false;Check Certificate Revocation=False",
-    { hosts: [{ host: "db", port: 5432 }] },
+    { hosts },
   ],
 ];
 
@@ -298,6 +271,15 @@ Deno.test("takes a separate key before the connection string, and that before th
     applicationName: "app",
     serverOptions: "-c geqo=off",
   };
+  const keys = {
+    database: "kd",
+    user: "ku",
+    password: "kp",
+    sslMode: "verify-ca",
+    sslRootCert: "/kr.pem",
+    sslCert: "/kc.pem",
+    sslKey: "/kk.pem",
+  } as const;
   assert.deepEqual(resolve({}, environment), fromEnvironment);
   assert.deepEqual(
     resolve("postgres://su:sp@s1/sd?sslmode=disable", environment),
@@ -315,24 +297,12 @@ Deno.test("takes a separate key before the connection string, and that before th
       connectionString: "Host=s1;Username=su;Password=sp;Database=sd;SSL Mode=Disable",
       host: "k1",
       port: 1,
-      database: "kd",
-      user: "ku",
-      password: "kp",
-      sslMode: "verify-ca",
-      sslRootCert: "/kr.pem",
-      sslCert: "/kc.pem",
-      sslKey: "/kk.pem",
+      ...keys,
     }, environment),
     {
       ...fromEnvironment,
       hosts: [{ host: "k1", port: 1 }],
-      database: "kd",
-      user: "ku",
-      password: "kp",
-      sslMode: "verify-ca",
-      sslRootCert: "/kr.pem",
-      sslCert: "/kc.pem",
-      sslKey: "/kk.pem",
+      ...keys,
     },
   );
 });
