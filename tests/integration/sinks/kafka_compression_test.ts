@@ -4,7 +4,6 @@ import type { CloudEvent } from "../../../src/sink/sink.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { STREAM } from "../../support/dispatch_all.ts";
 import { KafkaTests } from "../../support/kafka_tests.ts";
-import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readCommitted, readEvents, readTopics } from "../../support/kafka_topics.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { assertArrived, deliver } from "../../support/sink_conformance.ts";
@@ -15,15 +14,6 @@ const SEED = Number(Deno.env.get("SEED") ?? 20_261_126);
 const COMPRESSIONS = ["gzip", "snappy", "lz4", "zstd"];
 
 const kafka = new KafkaTests((name) => `kafka ${name}, seed ${SEED}`, "compression");
-
-function sinkTo(topic: string, other: Record<string, unknown>) {
-  return kafkaSink({
-    brokerList: kafka.server.address("PLAINTEXT"),
-    topic,
-    securityProtocol: "PLAINTEXT",
-    ...other,
-  });
-}
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -54,7 +44,7 @@ async function codecsOf(topic: string): Promise<string[]> {
 for (const compression of COMPRESSIONS) {
   kafka.test(`compresses by ${compression} what Kafka's own consumer reads`, async (topic) => {
     await createTopics(kafka.server.client(), [topic]);
-    await using sink = sinkTo(topic, { compression });
+    await using sink = kafka.sink(topic, { compression });
     const events = largeEvents();
     assert.deepEqual(await deliver(sink, events), []);
     assert.deepEqual(await codecsOf(topic), [compression]);
@@ -66,7 +56,7 @@ for (const compression of COMPRESSIONS) {
   kafka.test(`compresses by ${compression} what a broker takes apart and compresses by itself`, async (topic) => {
     const other = compression === "gzip" ? "zstd" : "gzip";
     await createTopics(kafka.server.client(), [topic], 1, [{ name: "compression.type", value: other }]);
-    await using sink = sinkTo(topic, { compression });
+    await using sink = kafka.sink(topic, { compression });
     const events = largeEvents();
     assert.deepEqual(await deliver(sink, events), []);
     assert.deepEqual(await codecsOf(topic), [other]);
@@ -101,11 +91,11 @@ for (const compression of COMPRESSIONS) {
     }]);
     const exact = { delivery: "exactly-once", transactionalId: topic, positionTopic, compression };
     const events = cloudEvents(6, 3);
-    await using first = sinkTo(topic, exact);
+    await using first = kafka.sink(topic, exact);
     await first.connect(NEVER, { stream: STREAM });
     assert.deepEqual(await deliver(first, events.slice(0, 4)), []);
     assert((await codecsOf(positionTopic)).includes(compression));
-    await using second = sinkTo(topic, exact);
+    await using second = kafka.sink(topic, exact);
     await second.connect(NEVER, { stream: STREAM });
     assert.deepEqual(events.map((event) => second.has?.(event)), events.map((_, index) => index < 4));
   });

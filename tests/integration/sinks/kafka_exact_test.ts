@@ -6,7 +6,6 @@ import { Dispatching, STREAM } from "../../support/dispatch_all.ts";
 import { KAFKA_USER } from "../../support/kafka_properties.ts";
 import { KafkaProxy } from "../../support/kafka_proxy.ts";
 import { KafkaTests } from "../../support/kafka_tests.ts";
-import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readCommittedIds } from "../../support/kafka_topics.ts";
 import { deliver, failureOf, summary } from "../../support/sink_conformance.ts";
 import { until } from "../../support/until.ts";
@@ -16,10 +15,7 @@ const NEVER = new AbortController().signal;
 const kafka = new KafkaTests((name) => `kafka, exactly once, ${name}`, "exact");
 
 function exact(topic: string, other: Record<string, unknown> = {}) {
-  return kafkaSink({
-    brokerList: kafka.server.address("PLAINTEXT"),
-    topic,
-    securityProtocol: "PLAINTEXT",
+  return kafka.sink(topic, {
     delivery: "exactly-once",
     transactionalId: `router-${topic}`,
     positionTopic: `positions-${topic}`,

@@ -7,7 +7,6 @@ import { Dispatching } from "../../support/dispatch_all.ts";
 import { KAFKA_USER } from "../../support/kafka_properties.ts";
 import { KafkaProxy } from "../../support/kafka_proxy.ts";
 import { KafkaTests } from "../../support/kafka_tests.ts";
-import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readEvents } from "../../support/kafka_topics.ts";
 import type { ReceivedEvent } from "../../support/received_event.ts";
 import { assertArrived, deliver, failureOf, summary } from "../../support/sink_conformance.ts";
@@ -18,21 +17,11 @@ const kafka = new KafkaTests((name) => `kafka ${name}`, "faults");
 
 /** A sink that logs in through the proxy, as a user who may be forbidden things. */
 function proxied(topic: string, other: Record<string, unknown> = {}) {
-  return kafkaSink({
+  return kafka.sink(topic, {
     brokerList: kafka.server.address("PROXY"),
-    topic,
     securityProtocol: "SASL_PLAINTEXT",
     saslMechanism: "SCRAM-SHA-512",
     ...KAFKA_USER,
-    ...other,
-  });
-}
-
-function plain(topic: string, other: Record<string, unknown> = {}) {
-  return kafkaSink({
-    brokerList: kafka.server.address("PLAINTEXT"),
-    topic,
-    securityProtocol: "PLAINTEXT",
     ...other,
   });
 }
@@ -65,7 +54,7 @@ kafka.test("loses nothing and keeps the order when connections are cut in mid-st
 kafka.test("loses nothing when the broker is killed and started again in mid-stream", async (topic) => {
   await createTopics(kafka.server.client(), [topic], 4);
   const events = cloudEvents(3000, 20);
-  await using dispatching = new Dispatching(plain(topic), events, 50);
+  await using dispatching = new Dispatching(kafka.sink(topic), events, 50);
   await dispatching.untilSettled(500);
   await kafka.server.stop();
   await dispatching.stateIs("retrying");
@@ -78,7 +67,7 @@ kafka.test("loses nothing when the broker is killed and started again in mid-str
 kafka.test("waits for a broker that stands still, and loses nothing", async (topic) => {
   await createTopics(kafka.server.client(), [topic], 4);
   const events = cloudEvents(2000, 20);
-  await using dispatching = new Dispatching(plain(topic, { timeout: "500ms" }), events, 50);
+  await using dispatching = new Dispatching(kafka.sink(topic, { timeout: "500ms" }), events, 50);
   await dispatching.untilSettled(300);
   kafka.server.pause();
   try {
@@ -128,7 +117,7 @@ kafka.test("makes no repeat of what a broker had written when the connection bro
 
 kafka.test("costs nothing while it is idle", async (topic) => {
   await createTopics(kafka.server.client(), [topic]);
-  await using sink = plain(topic);
+  await using sink = kafka.sink(topic);
   await sink.connect(NEVER);
   assert.deepEqual(await deliver(sink, cloudEvents(1)), []);
   const check = RequestQueue.prototype.checkPendingRequests;
@@ -143,14 +132,14 @@ kafka.test("costs nothing while it is idle", async (topic) => {
 });
 
 kafka.test("says that brokers which are down may come back", async (topic) => {
-  await using sink = plain(topic, { brokerList: "127.0.0.1:2,127.0.0.1:3" });
+  await using sink = kafka.sink(topic, { brokerList: "127.0.0.1:2,127.0.0.1:3" });
   const error = await failureOf(sink.connect(NEVER));
   assert.equal(error.kind, "retryable");
   assert.match(error.message, /^Cannot reach Kafka at 127\.0\.0\.1:2: .*ECONNREFUSED|refused/);
 });
 
 kafka.test("says that a topic is missing, and goes on once it is there", async (topic) => {
-  await using sink = plain(topic);
+  await using sink = kafka.sink(topic);
   const error = await failureOf(sink.connect(NEVER));
   assert.equal(error.kind, "retryable");
   assert.match(
@@ -202,7 +191,7 @@ kafka.test("finds the one event that is too large for a broker among many", asyn
   await createTopics(kafka.server.client(), [topic], 2, [{ name: "max.message.bytes", value: "20000" }]);
   const large = { data: JSON.stringify({ text: "x".repeat(30_000) }) };
   const events = cloudEvents(100, 20).map((event, index) => index === 37 ? { ...event, ...large } : event);
-  await using dispatching = new Dispatching(plain(topic), events);
+  await using dispatching = new Dispatching(kafka.sink(topic), events);
   await dispatching.untilSettled();
   const [letter, ...others] = dispatching.deadLetters.letters;
   assert.deepEqual(others, []);
@@ -213,7 +202,7 @@ kafka.test("finds the one event that is too large for a broker among many", asyn
 
 kafka.test("rejects an event that no request has room for, and no other", async (topic) => {
   await createTopics(kafka.server.client(), [topic]);
-  await using sink = plain(topic, { maxRequestBytes: 20_000 });
+  await using sink = kafka.sink(topic, { maxRequestBytes: 20_000 });
   await sink.connect(NEVER);
   const events = cloudEvents(200, 200);
   const large = cloudEvent(200, { data: JSON.stringify({ text: "x".repeat(20_000) }) });
@@ -277,7 +266,7 @@ kafka.test("obeys a broker that asks it to slow down, and takes that for no fail
   // The rate is that of the last 10 s: about 10,000 bytes a second at the end.
   await alterConfig("clients", "twinrouter", "--add-config", "producer_byte_rate=7000");
   try {
-    await using sink = plain(topic, { timeout: "1s" });
+    await using sink = kafka.sink(topic, { timeout: "1s" });
     await sink.connect(NEVER);
     const start = performance.now();
     for (const event of events) assert.deepEqual(await deliver(sink, [event]), []);

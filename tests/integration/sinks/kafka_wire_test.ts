@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { CompressionTypes } from "kafkajs";
 import { kafkaError } from "../../../sinks/kafka/kafka_errors.ts";
 import { recordOf } from "../../../sinks/kafka/record.ts";
-import { Session } from "../../../sinks/kafka/session.ts";
+import { Session, type SessionOptions } from "../../../sinks/kafka/session.ts";
 import { cloudEvent, cloudEvents } from "../../support/cloud_events.ts";
 import { KAFKA_USER } from "../../support/kafka_properties.ts";
 import { KafkaProxy } from "../../support/kafka_proxy.ts";
 import { KafkaTests } from "../../support/kafka_tests.ts";
-import { kafkaSink } from "../../support/kafka_sink.ts";
 import { createTopics, readEvents, readTopics } from "../../support/kafka_topics.ts";
 import { passwordLogin } from "../../../sinks/kafka/sasl.ts";
 import { assertArrived, deliver } from "../../support/sink_conformance.ts";
@@ -16,6 +15,19 @@ import { until } from "../../support/until.ts";
 const NEVER = new AbortController().signal;
 
 const kafka = new KafkaTests((name) => `kafka ${name}`, "wire");
+
+/** A session by way of a `KafkaProxy`. */
+function proxiedSession(more: Partial<SessionOptions> = {}): Session {
+  return new Session({
+    brokers: [kafka.server.address("PROXY")],
+    tls: undefined,
+    sasl: passwordLogin("PLAIN", KAFKA_USER.saslUsername, KAFKA_USER.saslPassword),
+    idempotent: true,
+    compression: CompressionTypes.None,
+    timeout: 5_000,
+    ...more,
+  });
+}
 
 /** What Kafka's own consumer prints: of each record its headers, key and value, with tabs between. */
 function consume(topic: string, count: number): Promise<string> {
@@ -29,11 +41,7 @@ function consume(topic: string, count: number): Promise<string> {
 
 kafka.test("writes the headers that the documentation lists, as Kafka's own consumer reads them", async (topic) => {
   await createTopics(kafka.server.client(), [topic]);
-  await using sink = kafkaSink({
-    brokerList: kafka.server.address("PLAINTEXT"),
-    topic,
-    securityProtocol: "PLAINTEXT",
-  });
+  await using sink = kafka.sink(topic);
   const event = cloudEvent(1, { subject: "room 1/é", data: '{"v":22.0}' });
   assert.deepEqual(await deliver(sink, [event]), []);
   const { id, type, source, time, sequence } = event;
@@ -47,12 +55,7 @@ kafka.test("writes the headers that the documentation lists, as Kafka's own cons
 kafka.test("chooses topics by attributes, and keeps the order of a key in each", async (prefix) => {
   const topics = ["Twin.Create", "Twin.Update"].map((type) => `${prefix}.${type}.x_y`);
   await createTopics(kafka.server.client(), topics, 3);
-  const topic = `${prefix}.{type}.{subject}`;
-  await using sink = kafkaSink({
-    brokerList: kafka.server.address("PLAINTEXT"),
-    topic,
-    securityProtocol: "PLAINTEXT",
-  });
+  await using sink = kafka.sink(`${prefix}.{type}.{subject}`);
   const events = cloudEvents(40, 4).map((event, index) => ({
     ...event,
     subject: "x/y",
@@ -70,11 +73,7 @@ kafka.test("chooses topics by attributes, and keeps the order of a key in each",
 
 kafka.test("puts a key where Kafka's own clients put it", async (topic) => {
   await createTopics(kafka.server.client(), [topic], 7);
-  await using sink = kafkaSink({
-    brokerList: kafka.server.address("PLAINTEXT"),
-    topic,
-    securityProtocol: "PLAINTEXT",
-  });
+  await using sink = kafka.sink(topic);
   assert.deepEqual(await deliver(sink, cloudEvents(30)), []);
   const partitions = new Map((await readTopics(kafka.server.client(), [topic])).map((record) => [
     record.key,
@@ -88,15 +87,7 @@ kafka.test("puts a key where Kafka's own clients put it", async (topic) => {
 kafka.test("closes a connection that nobody uses, and opens another when there is something to send", async (topic) => {
   await createTopics(kafka.server.client(), [topic]);
   await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
-  await using session = new Session({
-    brokers: [kafka.server.address("PROXY")],
-    tls: undefined,
-    sasl: passwordLogin("PLAIN", KAFKA_USER.saslUsername, KAFKA_USER.saslPassword),
-    idempotent: true,
-    compression: CompressionTypes.None,
-    timeout: 5_000,
-    idleMs: 200,
-  });
+  await using session = proxiedSession({ idleMs: 200 });
   await session.connect(undefined, NEVER);
   const record = recordOf(cloudEvent(1), 0, topic, "binary");
   assert.deepEqual(await session.send([record], NEVER), []);
@@ -111,14 +102,7 @@ kafka.test("closes a connection that nobody uses, and opens another when there i
 kafka.test("sends nothing for as long as a broker that throttles it says", async (topic) => {
   await createTopics(kafka.server.client(), [topic]);
   await using proxy = new KafkaProxy(kafka.server.port("PROXY"), kafka.server.port("PROXIED"));
-  await using session = new Session({
-    brokers: [kafka.server.address("PROXY")],
-    tls: undefined,
-    sasl: passwordLogin("PLAIN", KAFKA_USER.saslUsername, KAFKA_USER.saslPassword),
-    idempotent: true,
-    compression: CompressionTypes.None,
-    timeout: 5_000,
-  });
+  await using session = proxiedSession();
   await session.connect(undefined, NEVER);
   const record = recordOf(cloudEvent(1), 0, topic, "binary");
   assert.deepEqual(await session.send([record], NEVER), []);
