@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { addReader } from "../support/add_reader.ts";
+import { intoHook } from "../support/into_hook.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
@@ -22,8 +24,7 @@ Deno.test("the history knows the models that were there before it, and those tha
   await using router = await RouterProcess.start(folder.path, {
     eventSource: "https://twins.example/{graph}",
     trackLastUpdatedBy: true,
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
+    ...intoHook(database, receiver),
     eventRoutes: [{ sinkName: "Hook", eventFormat: "DataHistory" }],
   });
   await router.untilReadyIs(200);
@@ -67,14 +68,8 @@ Deno.test("without the right to read the models the history goes on, and says so
   await using folder = await TemporaryFolder.make();
   const { sql } = database;
   await sql`INSERT INTO digitaltwins."Model" (properties) VALUES (${model("dtmi:before;1", "double")})`;
-  await sql.unsafe(`
-    ALTER TABLE digitaltwins."Twin" REPLICA IDENTITY FULL;
-    CREATE PUBLICATION age_pub FOR ALL TABLES;
-    CREATE ROLE reader LOGIN REPLICATION`);
-  const url = new URL(database.server.connectionString);
-  url.username = "reader";
   await using router = await RouterProcess.start(folder.path, {
-    source: { connectionString: `${url}` },
+    source: { connectionString: await addReader(database) },
     eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
     eventRoutes: [{ sinkName: "Hook", eventFormat: "DataHistory" }],
   });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { addReader } from "../support/add_reader.ts";
+import { intoHook } from "../support/into_hook.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { type CommandResult, runCommand } from "../support/run_command.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -66,10 +68,7 @@ Deno.test("dead letters can be dropped, and their table never makes events", asy
   await using receiver = new WebhookReceiver({ respond: () => 400 });
   await database.sql.unsafe(`
     ALTER TABLE digitaltwins."Twin" REPLICA IDENTITY FULL; CREATE PUBLICATION age_pub FOR ALL TABLES`);
-  await using router = await RouterProcess.start(folder.path, {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-  });
+  await using router = await RouterProcess.start(folder.path, intoHook(database, receiver));
   await router.untilReadyIs(200);
   for (let n = 0; n < 3; n++) {
     await database.sql`INSERT INTO digitaltwins."Twin" (properties) VALUES (${`{"$dtId": "twin-${n}"}`})`;
@@ -89,16 +88,11 @@ Deno.test("dead letters can be dropped, and their table never makes events", asy
 Deno.test("where the role may keep no store, check says what to run, and a file does instead", async () => {
   await using database = await TwinDatabase.open();
   await using folder = await TemporaryFolder.make();
-  await database.sql.unsafe(`
-    ALTER TABLE digitaltwins."Twin" REPLICA IDENTITY FULL;
-    CREATE PUBLICATION age_pub FOR ALL TABLES;
-    CREATE ROLE reader LOGIN REPLICATION`);
-  const url = new URL(database.server.connectionString);
-  url.username = "reader";
+  const connectionString = await addReader(database);
   const checked = async (more: Readonly<Record<string, unknown>>) => {
     const file = join(folder.path, "events.yaml");
     const config = {
-      source: { connectionString: `${url}` },
+      source: { connectionString },
       eventSinks: { console: [{ name: "C" }] },
       ...more,
     };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { intoHook } from "../support/into_hook.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
@@ -8,10 +9,7 @@ Deno.test("/readyz turns 503 within 15 s of a frozen PostgreSQL, and 200 by itse
   await using database = await TwinDatabase.open();
   await using receiver = new WebhookReceiver();
   await using folder = await TemporaryFolder.make();
-  await using router = await RouterProcess.start(folder.path, {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-  });
+  await using router = await RouterProcess.start(folder.path, intoHook(database, receiver));
   await router.untilReadyIs(200);
   await database.server.kill("SIGSTOP");
   try {
@@ -30,10 +28,7 @@ Deno.test("a restarted PostgreSQL is found again, and what was written meanwhile
   await using database = await TwinDatabase.open();
   await using receiver = new WebhookReceiver();
   await using folder = await TemporaryFolder.make();
-  await using router = await RouterProcess.start(folder.path, {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-  });
+  await using router = await RouterProcess.start(folder.path, intoHook(database, receiver));
   await router.untilReadyIs(200);
   await database.server.stop("immediate");
   await router.untilReadyIs(503);

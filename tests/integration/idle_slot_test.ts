@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { intoHook } from "../support/into_hook.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
@@ -14,10 +15,7 @@ for (const version of [15, 18] as const) {
       await using database = await TwinDatabase.open({ version });
       await using receiver = new WebhookReceiver();
       await using folder = await TemporaryFolder.make();
-      await using router = await RouterProcess.start(folder.path, {
-        source: { connectionString: database.server.connectionString },
-        eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-      });
+      await using router = await RouterProcess.start(folder.path, intoHook(database, receiver));
       await router.untilReadyIs(200);
       if (where === "another database") await database.sql`CREATE DATABASE busy`;
       const path = where === "another database" ? "busy" : "postgres";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { intoHook } from "../support/into_hook.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
@@ -18,8 +19,7 @@ Deno.test("IS_OF_MODEL knows who extends whom, and follows models as they come",
       VALUES (${JSON.stringify({ $dtId: id, $metadata: { $model: model } })})`;
   await putModel("dtmi:office;1", "dtmi:room;1");
   await using router = await RouterProcess.start(folder.path, {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
+    ...intoHook(database, receiver),
     eventRoutes: [{ sinkName: "Hook", filter: "IS_OF_MODEL('dtmi:room;1')" }],
   });
   await router.untilReadyIs(200);

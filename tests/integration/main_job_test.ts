@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { intoHook } from "../support/into_hook.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
@@ -15,8 +16,7 @@ for (const version of [15, 18] as const) {
     const { sql } = database;
     await using router = await RouterProcess.start(folder.path, {
       eventSource: "https://your-adt-instance/",
-      source: { connectionString: database.server.connectionString },
-      eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
+      ...intoHook(database, receiver),
     });
     await router.untilReadyIs(200);
 
@@ -70,10 +70,7 @@ Deno.test("an event that was not acknowledged comes again with the same id after
   await using database = await TwinDatabase.open();
   await using receiver = new WebhookReceiver({ respond: () => 503 });
   await using folder = await TemporaryFolder.make();
-  const configuration = {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-  };
+  const configuration = intoHook(database, receiver);
   const idsOf = (from: number) =>
     receiver.posts.slice(from).map((post) => JSON.parse(post.body).id as string);
   {
@@ -98,10 +95,7 @@ Deno.test("a stopped router has confirmed what was delivered, and repeats none o
   await using database = await TwinDatabase.open();
   await using receiver = new WebhookReceiver();
   await using folder = await TemporaryFolder.make();
-  const configuration = {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-  };
+  const configuration = intoHook(database, receiver);
   {
     await using router = await RouterProcess.start(folder.path, configuration);
     await router.untilReadyIs(200);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { intoHook } from "../support/into_hook.ts";
 import { type DeliveredEvent, Ledger } from "../support/ledger.ts";
 import { RELOADS, RouterProcess } from "../support/router_process.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
@@ -88,10 +89,7 @@ Deno.test("an invalid file changes nothing and is told as at the start; what nee
   await using database = await TwinDatabase.open();
   await using receiver = new WebhookReceiver();
   await using folder = await TemporaryFolder.make();
-  const configuration = {
-    source: { connectionString: database.server.connectionString },
-    eventSinks: { webhook: [{ name: "Hook", url: receiver.url }] },
-  };
+  const configuration = intoHook(database, receiver);
   const secret = "correct-horse-battery";
   await using router = await RouterProcess.start(folder.path, configuration);
   await router.untilReadyIs(200);

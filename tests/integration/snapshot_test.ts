@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { addReader } from "../support/add_reader.ts";
 import { GraphReplica, type Notification } from "../support/graph_replica.ts";
 import { RouterProcess } from "../support/router_process.ts";
 import { runCommand } from "../support/run_command.ts";
@@ -161,14 +162,9 @@ Deno.test("a request that nobody could serve is served when a router comes", asy
 Deno.test("an initial snapshot needs a place for its progress, and says what to do about it", async () => {
   await using database = await TwinDatabase.open();
   await using folder = await TemporaryFolder.make();
-  await database.sql.unsafe(`
-    ALTER TABLE digitaltwins."Twin" REPLICA IDENTITY FULL;
-    CREATE PUBLICATION age_pub FOR ALL TABLES;
-    CREATE ROLE reader LOGIN REPLICATION`);
-  const url = new URL(database.server.connectionString);
-  url.username = "reader";
+  const connectionString = await addReader(database);
   const configuration = {
-    source: { connectionString: `${url}`, snapshot: "initial" },
+    source: { connectionString, snapshot: "initial" },
     eventSinks: { file: [{ name: "One", path: `${folder.path}/One.ndjson` }] },
   };
   await Deno.writeTextFile(
