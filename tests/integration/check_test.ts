@@ -1,18 +1,24 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { freePort } from "../../demo/postgres/free_port.ts";
-import { runCommand } from "../support/run_command.ts";
+import { type CommandResult, runCommand } from "../support/run_command.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { TwinDatabase } from "../support/twin_database.ts";
 import { WebhookReceiver } from "../support/webhook_receiver.ts";
+
+/** What `check` says of a configuration file in the folder. */
+async function checked(folder: TemporaryFolder, text: string): Promise<CommandResult> {
+  const file = join(folder.path, "events.yaml");
+  await Deno.writeTextFile(file, text);
+  return await runCommand(["check", "--config", file]);
+}
 
 Deno.test("check says that all is well, and leaves nothing behind", async () => {
   await using database = await TwinDatabase.open();
   await using receiver = new WebhookReceiver();
   await using folder = await TemporaryFolder.make();
-  const file = join(folder.path, "events.yaml");
-  await Deno.writeTextFile(
-    file,
+  const { code, stdout, stderr } = await checked(
+    folder,
     `events:
   config:
     source: { connectionString: "${database.server.connectionString}" }
@@ -20,7 +26,6 @@ Deno.test("check says that all is well, and leaves nothing behind", async () => 
       webhook: [{ name: Hook, url: "${receiver.url}" }]
 `,
   );
-  const { code, stdout, stderr } = await runCommand(["check", "--config", file]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /No problems/);
   assert.deepEqual(receiver.posts, [], "no event was sent");
@@ -31,9 +36,8 @@ Deno.test("check says that all is well, and leaves nothing behind", async () => 
 
 Deno.test("check reports five mistakes at once, each with its line", async () => {
   await using folder = await TemporaryFolder.make();
-  const file = join(folder.path, "events.yaml");
-  await Deno.writeTextFile(
-    file,
+  const { code, stderr } = await checked(
+    folder,
     `events:
   config:
     maxBatchSizes: 50
@@ -46,7 +50,6 @@ Deno.test("check reports five mistakes at once, each with its line", async () =>
       - { sinkName: Hok, eventFormat: EventNotification }
 `,
   );
-  const { code, stderr } = await runCommand(["check", "--config", file]);
   assert.equal(code, 1);
   for (const line of [3, 5, 6, 8, 10]) {
     assert.match(stderr, new RegExp(`events\\.yaml:${line}:`), `line ${line}`);
@@ -58,9 +61,8 @@ Deno.test("check reports five mistakes at once, each with its line", async () =>
 Deno.test("check says what to set where wal_level is replica, and which sink and file are out of reach", async () => {
   await using database = await TwinDatabase.open({ settings: { wal_level: "replica" } });
   await using folder = await TemporaryFolder.make();
-  const file = join(folder.path, "events.yaml");
-  await Deno.writeTextFile(
-    file,
+  const { code, stderr } = await checked(
+    folder,
     `events:
   config:
     source: { connectionString: "${database.server.connectionString}" }
@@ -71,7 +73,6 @@ Deno.test("check says what to set where wal_level is replica, and which sink and
     eventRoutes: [{ sinkName: Hook, eventFormat: EventNotification }]
 `,
   );
-  const { code, stderr } = await runCommand(["check", "--config", file]);
   assert.equal(code, 1);
   assert.match(stderr, /wal_level = logical/);
   assert.match(stderr, /^problem: Sink Hook: Cannot reach /m);
