@@ -43,6 +43,18 @@ async function insert({ sql }: TwinDatabase, id: string): Promise<void> {
     VALUES (${`{"$dtId": "${id}", "$metadata": {"$model": "dtmi:example:Room;1"}}`})`;
 }
 
+/** Stops the router once a last twin has arrived, and gives all that has. */
+async function arrivedUpToLast(
+  database: TwinDatabase,
+  receiver: WebhookReceiver,
+  router: RouterProcess,
+): Promise<Arrived> {
+  await insert(database, "last");
+  await untilPosted(receiver, ['"last"']);
+  assert.equal(await router.stop(), 0);
+  return arrivedAt(receiver);
+}
+
 async function slotOf({ sql }: TwinDatabase): Promise<{ confirmed: string; status: string } | undefined> {
   const [row] = await sql<{ confirmed: string; status: string }[]>`
     SELECT confirmed_flush_lsn::text AS confirmed, wal_status AS status FROM pg_replication_slots`;
@@ -140,11 +152,8 @@ Deno.test("a slot that was dropped while no router ran is made anew after the ga
   receiver.respond = () => 204;
   await using router = await RouterProcess.start(folder.path, wanted);
   await untilPosted(receiver, ["Router.Gap", '"first"', '"unseen"'], from);
-  await insert(database, "last");
-  await untilPosted(receiver, ['"last"']);
-  assert.equal(await router.stop(), 0);
-  const reasons = new Set(arrivedAt(receiver).gaps.map(({ reason }) => reason));
-  assert.deepEqual(reasons, new Set(["slot_lost"]));
+  const { gaps } = await arrivedUpToLast(database, receiver, router);
+  assert.deepEqual(new Set(gaps.map(({ reason }) => reason)), new Set(["slot_lost"]));
 });
 
 Deno.test("PostgreSQL 18: a publication that is dropped and made again leaves a gap, which is told", async () => {
@@ -158,10 +167,7 @@ Deno.test("PostgreSQL 18: a publication that is dropped and made again leaves a 
   await database.sql`CREATE PUBLICATION age_pub FOR TABLES IN SCHEMA digitaltwins`;
   await insert(database, "label");
   await untilPosted(receiver, ["Router.Gap"]);
-  await insert(database, "last");
-  await untilPosted(receiver, ['"last"']);
-  assert.equal(await router.stop(), 0);
-  const { twins, gaps } = arrivedAt(receiver);
+  const { twins, gaps } = await arrivedUpToLast(database, receiver, router);
   assert(!twins.includes("unseen"));
   assert.deepEqual(gaps.map(({ reason }) => reason), ["publication_lost"]);
 });
@@ -175,10 +181,7 @@ Deno.test("PostgreSQL 15: a slot that is older than its publication is made anew
   await database.sql`CREATE PUBLICATION age_pub FOR TABLES IN SCHEMA digitaltwins`;
   await using router = await RouterProcess.start(folder.path, configuration(database, receiver, "recreate"));
   await untilPosted(receiver, ["Router.Gap"]);
-  await insert(database, "last");
-  await untilPosted(receiver, ['"last"']);
-  assert.equal(await router.stop(), 0);
-  const { twins, gaps } = arrivedAt(receiver);
+  const { twins, gaps } = await arrivedUpToLast(database, receiver, router);
   assert.deepEqual(twins, ["last"]);
   assert.deepEqual(gaps.map(({ reason }) => reason), ["publication_lost"]);
 });
@@ -191,10 +194,7 @@ Deno.test("PostgreSQL 15: a slot without its publication is made anew with it, a
   await insert(database, "unseen");
   await using router = await RouterProcess.start(folder.path, configuration(database, receiver, "recreate"));
   await router.untilReadyIs(200);
-  await insert(database, "last");
-  await untilPosted(receiver, ['"last"']);
-  assert.equal(await router.stop(), 0);
-  const { twins, gaps } = arrivedAt(receiver);
+  const { twins, gaps } = await arrivedUpToLast(database, receiver, router);
   assert.deepEqual(twins, ["last"]);
   assert.deepEqual(gaps.map(({ reason }) => reason), ["publication_lost"]);
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Dispatcher } from "../../../src/deliver/dispatcher.ts";
 import { Metrics } from "../../../src/observe/metrics.ts";
+import type { Lsn } from "../../../src/postgres/lsn.ts";
+import type { Sink } from "../../../src/sink/sink.ts";
 import { DeadLetterRecords, LogRecords } from "../../support/delivery.ts";
 import { property, twinCreated } from "../../support/history_events.ts";
 import { KustoFarEnd } from "../../support/kusto_far_end.ts";
@@ -20,6 +22,26 @@ const FAULTS: readonly KustoFault[] = [
   { status: 400, error: { "@permanent": false } },
 ];
 
+/** A dispatcher whose only sink is this one, which hardly pauses between its attempts. */
+function dispatcherTo(
+  sink: Sink,
+  maxAttempts: number,
+  onConfirmable: (lsn: Lsn) => void,
+  deadLetters = new DeadLetterRecords(),
+): Dispatcher {
+  return new Dispatcher(
+    [{
+      name: "Adx",
+      kind: "kusto",
+      sink,
+      maxBatchSize: 100,
+      retry: { initial: 1, max: 10, maxAttempts },
+      queue: { maxEvents: 300, maxBytes: 1 << 20 },
+    }],
+    { deadLetters, metrics: new Metrics(), log: new LogRecords(), onConfirmable },
+  );
+}
+
 await withAzurite("kusto sinks that are disturbed", (azurite) => {
   for (const ingestion of ["queued", "streaming", "managed"] as const) {
     Deno.test(`kusto (${ingestion}) has every event, though everything fails now and then (seed ${SEED})`, async () => {
@@ -34,22 +56,7 @@ await withAzurite("kusto sinks that are disturbed", (azurite) => {
       });
       const deadLetters = new DeadLetterRecords();
       let confirmed = 0n;
-      await using dispatcher = new Dispatcher(
-        [{
-          name: "Adx",
-          kind: "kusto",
-          sink,
-          maxBatchSize: 100,
-          retry: { initial: 1, max: 10, maxAttempts: 1_000 },
-          queue: { maxEvents: 300, maxBytes: 1 << 20 },
-        }],
-        {
-          deadLetters,
-          metrics: new Metrics(),
-          log: new LogRecords(),
-          onConfirmable: (lsn) => confirmed = lsn,
-        },
-      );
+      await using dispatcher = dispatcherTo(sink, 1_000, (lsn) => confirmed = lsn, deadLetters);
       dispatcher.start();
       const { signal } = new AbortController();
       const ids: string[] = [];
@@ -97,22 +104,7 @@ await withAzurite("kusto sinks that are disturbed", (azurite) => {
     await using farEnd = await KustoFarEnd.start(azurite());
     const sink = farEnd.sink({ ingestion: "streaming", rawTable: undefined });
     let confirmed = 0n;
-    await using dispatcher = new Dispatcher(
-      [{
-        name: "Adx",
-        kind: "kusto",
-        sink,
-        maxBatchSize: 100,
-        retry: { initial: 1, max: 10, maxAttempts: 10 },
-        queue: { maxEvents: 300, maxBytes: 1 << 20 },
-      }],
-      {
-        deadLetters: new DeadLetterRecords(),
-        metrics: new Metrics(),
-        log: new LogRecords(),
-        onConfirmable: (lsn) => confirmed = lsn,
-      },
-    );
+    await using dispatcher = dispatcherTo(sink, 10, (lsn) => confirmed = lsn);
     const send = (number: number) => {
       const { type, data } = property(number, "t", "p", `${number}`);
       dispatcher.enqueue(routerEvent("t", number, { type, data }), [{ sink: 0, route: "history" }]);
