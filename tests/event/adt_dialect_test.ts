@@ -8,6 +8,7 @@ import { Filter } from "../../src/route/filter/filter.ts";
 import { UnsentEvent } from "../../src/route/filter/filterable_event.ts";
 import { structuredJson } from "../../src/sink/encode.ts";
 import { readCapture } from "../support/captures.ts";
+import { madeEvents } from "../support/made_events.ts";
 import {
   contains,
   deleted,
@@ -34,12 +35,8 @@ async function eventsOf(
     ...options,
   });
   const { items } = await twinOutcome(rows);
-  return items.flatMap((item) =>
-    item.kind === "settle" || item.kind === "snapshot"
-      ? []
-      : factory.eventsOf(item, format, { includeMetadata: false, dialect: dialectOf("adt") })
-        .map(({ event }) => event)
-  );
+  const made = madeEvents(factory, items, format, { includeMetadata: false, dialect: dialectOf("adt") });
+  return made.map(({ event }) => event);
 }
 
 const basic = (format: EventFormat, options?: Partial<EventFactoryOptions>) =>

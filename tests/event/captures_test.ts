@@ -4,6 +4,7 @@ import { readEventId } from "../../src/event/event_id.ts";
 import type { CloudEvent } from "../../src/event/cloud_event.ts";
 import { ReplicationDecoder } from "../../src/postgres/pgoutput/replication_decoder.ts";
 import { type CaptureName, captureNames, readCapture } from "../support/captures.ts";
+import { madeEvents } from "../support/made_events.ts";
 import { type TwinOutcome, twinOutcome } from "../support/twin_items.ts";
 
 // What PostgreSQL with Apache AGE sent, and the notifications that the statements in its .sql file mean.
@@ -14,11 +15,7 @@ interface Outcome extends TwinOutcome {
 
 async function outcomeOf(name: CaptureName): Promise<Outcome> {
   const outcome = await twinOutcome(new ReplicationDecoder().decode(readCapture(name)));
-  const events = outcome.items.flatMap((item) =>
-    item.kind === "settle" || item.kind === "snapshot"
-      ? []
-      : factory().eventsOf(item, "EventNotification").map(({ event }) => event)
-  );
+  const events = madeEvents(factory(), outcome.items).map(({ event }) => event);
   return { ...outcome, events };
 }
 
@@ -37,11 +34,7 @@ async function telemetryOf(name: CaptureName): Promise<CloudEvent[]> {
   const { items } = await twinOutcome(new ReplicationDecoder().decode(readCapture(name)), {
     now: () => noon,
   });
-  return items.flatMap((item) =>
-    item.kind === "settle" || item.kind === "snapshot"
-      ? []
-      : factory().eventsOf(item, "Telemetry").map(({ event }) => event)
-  );
+  return madeEvents(factory(), items, "Telemetry").map(({ event }) => event);
 }
 
 /** `Twin.Create room-a {…}`, as the body is written. */

@@ -3,6 +3,7 @@ import { EventFactory, type EventFactoryOptions } from "../../src/event/event_fa
 import { readEventId } from "../../src/event/event_id.ts";
 import { JsonText } from "../../src/twin/json_text.ts";
 import { Models } from "../../src/twin/models.ts";
+import { madeEvents } from "../support/made_events.ts";
 import {
   contains,
   deleted,
@@ -53,11 +54,7 @@ async function eventsOf(steps: readonly Step[], options: Partial<EventFactoryOpt
     severalGraphs: false,
     ...options,
   });
-  return items.flatMap((item) =>
-    item.kind === "settle" || item.kind === "snapshot"
-      ? []
-      : factory.eventsOf(item, "DataHistory").map(({ event }) => event)
-  );
+  return madeEvents(factory, items, "DataHistory").map(({ event }) => event);
 }
 
 /** `Replace T 22.0 double @sourceTimeStamp by updatedBy`, `Create dtmi:…` */

@@ -5,6 +5,7 @@ import type { EventFormat } from "../../src/event/cloud_event.ts";
 import { type Dialect, dialectOf, OWN_DIALECT } from "../../src/event/dialect.ts";
 import { EventFactory } from "../../src/event/event_factory.ts";
 import { EVENT_TYPES } from "../../src/event/event_types.ts";
+import { madeEvents } from "../support/made_events.ts";
 import {
   contains,
   deleted,
@@ -45,11 +46,7 @@ async function eventsOf(format: EventFormat, dialect: Dialect) {
     severalGraphs: false,
   });
   const { items } = await twinOutcome(CHANGES);
-  return items.flatMap((item) =>
-    item.kind === "settle" || item.kind === "snapshot"
-      ? []
-      : factory.eventsOf(item, format, { includeMetadata: false, dialect }).map(({ event }) => event)
-  );
+  return madeEvents(factory, items, format, { includeMetadata: false, dialect }).map(({ event }) => event);
 }
 
 const NOTIFICATIONS = [

@@ -3,7 +3,7 @@ import type { EventFormat, RouterEvent } from "../../src/event/cloud_event.ts";
 import { EventFactory, type EventFactoryOptions } from "../../src/event/event_factory.ts";
 import { readEventId } from "../../src/event/event_id.ts";
 import { defaultEventSource } from "../../src/event/event_source.ts";
-import type { TwinItem } from "../../src/twin/twin_change.ts";
+import { madeEvents } from "../support/made_events.ts";
 import {
   contains,
   deleted,
@@ -27,19 +27,9 @@ const options: EventFactoryOptions = {
   severalGraphs: false,
 };
 
-function eventsOf(
-  items: readonly TwinItem[],
-  factory: EventFactory,
-  format: EventFormat = "EventNotification",
-) {
-  return items.flatMap((item): readonly RouterEvent[] =>
-    item.kind === "settle" || item.kind === "snapshot" ? [] : factory.eventsOf(item, format)
-  );
-}
-
 async function events(steps: readonly Step[], changed: Partial<EventFactoryOptions> = {}, commit = {}) {
   const { items } = await twinOutcome(transaction(steps, commit));
-  return eventsOf(items, new EventFactory({ ...options, ...changed }));
+  return madeEvents(new EventFactory({ ...options, ...changed }), items);
 }
 
 const room = { $dtId: "room", T: 22.5, $metadata: { $model: "dtmi:example:Room;1" } };
@@ -222,7 +212,7 @@ Deno.test("transactions that follow one another have each their time and ids", a
     ...transaction([inserted(Twin, 1, room)], { commitLsn: 1n, commitTime: 1n }),
     ...transaction([inserted(Twin, 1, room)], { commitLsn: 2n, commitTime: 2n }),
   ]);
-  const made = eventsOf(items, new EventFactory(options));
+  const made = madeEvents(new EventFactory(options), items);
   assert.deepEqual(made.map(({ event }) => event.time.slice(-4)), ["001Z", "002Z"]);
   assert.deepEqual(made.map(({ event }) => readEventId(event.id)?.commitLsn), [1n, 2n]);
 });
@@ -276,7 +266,7 @@ Deno.test("an event of a snapshot says so, and has the same id wherever the snap
   const snapshotOf = async (id: string, row: number, commitLsn: bigint, format?: EventFormat) => {
     const { items } = await twinOutcome(transaction([inserted(Twin, row, room)], { commitLsn }));
     const told = items.map((item) => item.kind === "change" ? { ...item, snapshot: { id } } : item);
-    return eventsOf(told, new EventFactory(options), format).map(({ event }) => event);
+    return madeEvents(new EventFactory(options), told, format).map(({ event }) => event);
   };
   const [first] = await snapshotOf("s", 1, 100n);
   const [again] = await snapshotOf("s", 1, 200n);

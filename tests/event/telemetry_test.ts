@@ -9,6 +9,7 @@ import { structuredJson } from "../../src/sink/encode.ts";
 import { NotifiedTelemetry } from "../../src/twin/notified_telemetry.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { LogRecorder } from "../support/log_recorder.ts";
+import { madeEvents } from "../support/made_events.ts";
 import { inserted, message, transaction, truncated, Twin } from "../support/replicated_builder.ts";
 import { twinOutcome } from "../support/twin_items.ts";
 
@@ -32,11 +33,7 @@ async function eventsOf(
     truncated(Twin),
   ]));
   const factory = new EventFactory({ ...options, ...changed });
-  return items.flatMap((item) =>
-    item.kind === "settle" || item.kind === "snapshot"
-      ? []
-      : factory.eventsOf(item, format).map(({ event }) => event)
-  );
+  return madeEvents(factory, items, format).map(({ event }) => event);
 }
 
 async function timeOf(timestamp: string): Promise<string | undefined> {
