@@ -14,6 +14,15 @@ const KAFKA_DEFAULTS = {
   timeout: 30_000,
 };
 
+const MQTT_DEFAULTS = {
+  contentMode: "structured",
+  qos: 1,
+  retain: false,
+  keepAlive: 30_000,
+  sessionExpiry: 3_600_000,
+  willDelay: 10_000,
+};
+
 /** A sink's options as the product's documentation shows them, and the least that each kind needs. */
 const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown>][] = [
   ["console", {}, { pretty: false }],
@@ -100,12 +109,7 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
       username: "your-username",
       password: "your-password",
       protocolVersion: "3.1.1",
-      contentMode: "structured",
-      qos: 1,
-      retain: false,
-      keepAlive: 30_000,
-      sessionExpiry: 3_600_000,
-      willDelay: 10_000,
+      ...MQTT_DEFAULTS,
     },
   ],
   [
@@ -115,12 +119,7 @@ const UNDERSTOOD: [SinkKindName, Record<string, unknown>, Record<string, unknown
       broker: "localhost",
       topic: "t",
       protocolVersion: "5.0.0",
-      contentMode: "structured",
-      qos: 1,
-      retain: false,
-      keepAlive: 30_000,
-      sessionExpiry: 3_600_000,
-      willDelay: 10_000,
+      ...MQTT_DEFAULTS,
     },
   ],
 ];
