@@ -19,6 +19,25 @@ export interface Dropped {
   readonly isDone: boolean;
 }
 
+/**
+ * A page of the outbox; where gaps fill it, because there are many or what comes next is too large to stand beside them,
+ * the next page with them, until there are events.
+ */
+async function pageWithEvents(
+  outbox: Outbox,
+  sink: string,
+  range: OutboxRange,
+): Promise<readonly ParkedEvent[]> {
+  const rows: ParkedEvent[] = [];
+  for (let { after } = range;;) {
+    const page = await outbox.page(sink, { ...range, after });
+    rows.push(...page);
+    const last = page.at(-1);
+    if (!last || !page.every(isParkedGap)) return rows;
+    after = last.number;
+  }
+}
+
 /** Drops the oldest events of a page of the outbox as far as they are in excess, and puts gaps in their place. */
 export async function dropOldest(
   outbox: Outbox,
@@ -27,22 +46,26 @@ export async function dropOldest(
   excess: Excess,
   gapType: (route: string) => string,
 ): Promise<Dropped> {
-  const page = await outbox.page(sink, range);
+  const page = await pageWithEvents(outbox, sink, range);
   let left = excess.bytes;
-  const end = page.findIndex(({ parkedAt, bytes }) => {
-    if (left <= 0 && parkedAt >= excess.before) return true;
-    left -= bytes;
+  const end = page.findIndex((row) => {
+    if (left <= 0 && row.parkedAt >= excess.before) return true;
+    if (!isParkedGap(row)) left -= row.bytes; // a gap stays
     return false;
   });
-  const rows = end < 0 ? page : page.slice(0, end);
-  if (rows.every(isParkedGap)) return { events: 0, rows: 0, bytes: 0, isDone: true };
+  const oldest = end < 0 ? page : page.slice(0, end);
+  const events = oldest.filter((row) => !isParkedGap(row));
+  if (events.length === 0) return { events: 0, rows: 0, bytes: 0, isDone: true };
+  const graphs = new Set(events.map(({ graph }) => graph));
+  const rows = oldest.filter(({ graph }) => graphs.has(graph));
   const gaps = gapsInPlaceOf(rows, gapType);
   await outbox.replace(sink, rows.map(({ number }) => number), gaps);
+  const bytes = sizeOf(rows) - sizeOf(gaps);
   return {
-    events: rows.filter((row) => !isParkedGap(row)).length,
+    events: events.length,
     rows: rows.length - gaps.length,
-    bytes: sizeOf(rows) - sizeOf(gaps),
-    isDone: end >= 0,
+    bytes,
+    isDone: end >= 0 && bytes >= excess.bytes,
   };
 }
 
