@@ -12,7 +12,7 @@ import type { ParkingSurroundings } from "./parking_surroundings.ts";
 import type { Origin, QueuedEvent } from "./pending_events.ts";
 import type { SinkSettings, SinkState } from "./sink_settings.ts";
 import type { SinkWorker } from "./sink_worker.ts";
-import { OUTBOX_PAGE } from "./store/outbox.ts";
+import { type Outbox, OUTBOX_PAGE } from "./store/outbox.ts";
 import type { StreamPosition } from "./stream_position.ts";
 
 /**
@@ -51,7 +51,9 @@ export class Parking {
   readonly #writer: OutboxWriter;
 
   #isAwake = false;
-  #isPaused = false;
+  /** Looks at the outbox that are under way, or wait until those before are over; nothing else happens meanwhile. */
+  #recalls = 0;
+  #recalled: Promise<void> = Promise.resolve();
   #isClosing = false;
   #isClosed = false;
   #isGone = false;
@@ -230,17 +232,24 @@ export class Parking {
     const { outbox } = this.#surroundings;
     if (!outbox || this.#isClosed) return;
     this.#watch.begin();
-    if (this.#isRecalled && hasSameHistory && !wasElsewhere) return;
-    this.#isPaused = true;
+    this.#recalls++;
+    this.#recalled = this.#recalled.then(async () => {
+      if (!this.#isRecalled || !hasSameHistory || wasElsewhere) await this.#look(outbox);
+      this.#recalls--;
+      this.step();
+    });
+    await this.#recalled;
+  }
+
+  async #look(outbox: Outbox): Promise<void> {
     await Promise.all([this.#writer.writing, this.#reader.reading]);
-    if (this.#isRecalled) this.#beginAnew();
+    this.#beginAnew();
     await this.#survey.take(outbox, this.#ledger);
-    this.#isPaused = false;
     if (this.#isClosed) return;
-    this.#isRecalled = true;
+    this.#isRecalled = this.#recalls === 1; // while another waits, what was found may not be there any more
+    if (!this.#isRecalled) return;
     if (this.#ledger.unread > 0) this.#park("Events are parked from before: they come first");
     else this.#goLive();
-    this.step();
   }
 
   /** Nothing that is known of the outbox holds. What waits, and is nobody else's, waits behind what is there. */
@@ -265,7 +274,7 @@ export class Parking {
   }
 
   step(): void {
-    if (this.#isClosed || this.#isPaused || !this.#isRecalled || !this.#surroundings.outbox) return;
+    if (this.#isClosed || this.#recalls > 0 || !this.#isRecalled || !this.#surroundings.outbox) return;
     if (!this.#surroundings.mayDeliver()) return;
     if (this.#isParked) this.#read();
     if (this.#isParked) this.#write();

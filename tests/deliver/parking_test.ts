@@ -327,6 +327,34 @@ Deno.test("or drops the oldest events for new ones, counts them, and tells of th
   assert.deepEqual([dropped?.value, dropped?.labels], [count, { sink: "Sink0" }]);
 });
 
+Deno.test("the oldest are dropped though what is left of others, or what comes next, takes a page of the outbox", async () => {
+  const large = { data: JSON.stringify("x".repeat(5_000_000)), committedAt: 0 };
+  const small = { data: JSON.stringify("x".repeat(1_000)), committedAt: 0 };
+  for (
+    const { event, events, atOnce, graphs, maxParkedBytes } of [
+      { event: large, events: 20, atOnce: 1, graphs: 1, maxParkedBytes: 20_000_000 },
+      { event: small, events: 1_100, atOnce: 20, graphs: 600, maxParkedBytes: 200_000 },
+    ]
+  ) {
+    const sink = new ScriptedSink();
+    sink.otherwise = throwing(retryable());
+    await using outbox = new TryingOutbox();
+    const parkingSettings = { ...PARKING, maxParkedBytes, whenFull: "drop-oldest" as const };
+    const limits = { parking: parkingSettings, queue: { maxEvents: 2 * atOnce, maxBytes: 1e8 } };
+    await using delivery = await parking([{ sink, ...limits }], outbox);
+    await delivery.send("a", "b");
+    await delivery.clock.advance(30_000);
+    for (let number = 3; number < 3 + events; number++) {
+      const next = { ...routerEvent("c", number, event), graph: `graph-${number % graphs}` };
+      delivery.dispatcher.enqueue(next, [{ sink: 0, route: "r" }]);
+      if (number % atOnce === 0) await delivery.clock.advance(50);
+    }
+    const { parkedBytes = NaN } = delivery.dispatcher.states()[0] ?? {};
+    assert(parkedBytes <= maxParkedBytes, `${parkedBytes} bytes are parked`);
+    assert(parkedBytes > maxParkedBytes / 4, `only ${parkedBytes} bytes are parked`);
+  }
+});
+
 Deno.test("events that have waited too long are dropped as well, or hold the slot", async () => {
   for (const whenFull of ["drop-oldest", "block"] as const) {
     const sink = new ScriptedSink();
@@ -452,6 +480,35 @@ Deno.test("what was on its way to the outbox when a sink left it holds the slot 
   await delivery.clock.advance(1);
   assert.equal(delivery.dispatcher.confirmable, 3n);
   outbox.broken = undefined;
+});
+
+Deno.test("a look at the outbox that is answered late does not count when the stream has begun anew meanwhile", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = throwing(retryable());
+  await using outbox = new TryingOutbox();
+  const answered = Promise.withResolvers<void>();
+  outbox.answer = answered.promise;
+  const settings = { sink, parking: PARKING, queue: { maxEvents: 4, maxBytes: 1e6 } };
+  await using delivery = new Delivery([settings], { outbox });
+  const resumed = [delivery.dispatcher.resume(BEGINNING)];
+  await delivery.start();
+  outbox.answer = Promise.resolve();
+  resumed.push(delivery.dispatcher.resume({ ...BEGINNING, wasElsewhere: true }));
+  await delivery.send("a", "b", "c", "d");
+  await delivery.clock.advance(2_000);
+  await delivery.send("a", "b", "c");
+  await delivery.clock.advance(50);
+  answered.resolve();
+  await Promise.all(resumed);
+  sink.otherwise = take;
+  await delivery.send("a");
+  await delivery.clock.advance(120_000);
+  await delivery.send("a");
+  await delivery.clock.advance(120_000);
+  delivery.dispatcher.settle(9n);
+  assert.deepEqual(sink.takenIds, ["a-1", "b-2", "c-3", "d-4", "a-5", "b-6", "c-7", "a-8", "a-9"]);
+  assert.deepEqual(await outbox.ids(), []);
+  assert.equal(delivery.dispatcher.confirmable, 9n);
 });
 
 Deno.test("a stop does not wait until the outbox can be read", async () => {

@@ -9,6 +9,8 @@ export class TryingOutbox implements Outbox, AsyncDisposable {
   broken: Error | undefined;
   /** Each call waits for this. */
   gate: Promise<void> = Promise.resolve();
+  /** What `totals` has found is told after this. */
+  answer: Promise<void> = Promise.resolve();
   /** Where the next events are in the WAL. */
   lsn: Lsn | undefined;
   /** A write comes through, and yet fails. */
@@ -19,7 +21,10 @@ export class TryingOutbox implements Outbox, AsyncDisposable {
 
   async totals(sink: string, after: number): Promise<OutboxTotals> {
     await this.#try();
-    return await this.#store.outbox.totals(sink, after);
+    const { answer } = this;
+    const totals = await this.#store.outbox.totals(sink, after);
+    await answer;
+    return totals;
   }
 
   async park(sink: string, events: readonly ParkedEvent[]): Promise<Lsn | undefined> {
