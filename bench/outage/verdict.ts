@@ -49,7 +49,9 @@ export function judge(
     },
     ...[...down.latencies].map(([sink, { p99 }]) => {
       const healthy = [before, after].map(({ latencies }) => latencies.get(sink)?.p99 ?? NaN);
-      const ratio = 2 * p99 / healthy.reduce((sum, ms) => sum + ms);
+      const [first = NaN, last = NaN] = healthy;
+      // What is bad after as well is no measure.
+      const ratio = 2 * p99 / (first + Math.min(last, first * NOISE.latency));
       const [early, late] = healthy.map((ms) => ms.toFixed(1));
       return {
         claim: `p99 of ${sink} is unaffected`,

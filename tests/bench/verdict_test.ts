@@ -37,6 +37,7 @@ Deno.test("each part of the claim is broken by what speaks against it", () => {
     ["p99 of Hook is unaffected"],
     "nothing came at all",
   );
+  assert.deepEqual(broken([before, phase("down", 8), phase("after", 20)]), ["p99 of Hook is unaffected"]);
   const lagging = phase("return", 5, { maxLag: 64 * MB });
   assert.deepEqual(broken([before, phase("down", 5), lagging, after]), ["the slot's lag stays under 64 MB"]);
   const growing = { resident: [100, 100, 100, 100, 115, 116].map((megabytes) => megabytes * MB) };
