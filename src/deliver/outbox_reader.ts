@@ -32,10 +32,11 @@ export class OutboxReader {
 
   /** Reads the next page, while no other is being read. @param ended called once that has ended */
   read(ended: () => void): void {
-    this.#reading = this.#readPage().catch((error: unknown) => this.#of.trouble.failed(error)).finally(() => {
-      this.#reading = undefined;
-      ended();
-    });
+    this.#reading = this.#readPage().catch((error: unknown) => this.#of.trouble.failed("read", error))
+      .finally(() => {
+        this.#reading = undefined;
+        ended();
+      });
   }
 
   async #readPage(): Promise<void> {
@@ -43,7 +44,7 @@ export class OutboxReader {
     const supposed = ledger.unread;
     const rows = await outbox?.page(this.#sink, ledger.rangeOf(OUTBOX_PAGE)) ?? [];
     const { generation } = ledger;
-    trouble.worked();
+    trouble.worked("read");
     if (rows.length === 0) ledger.foundNone(supposed); // somebody has emptied it
     for (const row of rows) {
       const { number, route, graph, committedAt, event: cloudEvent } = row;

@@ -9,12 +9,19 @@ export interface OutboxTroubleSurroundings {
   readonly random: () => number;
 }
 
-/** Waits after each failure of the outbox, longer each time until it works again, and tells of the first. */
+/** What is done with the outbox. */
+export type OutboxUse = "read" | "write";
+
+/**
+ * Waits after each failure of the outbox, longer each time until it works again, and tells of the first. A disk that is
+ * full can still be read.
+ */
 export class OutboxTrouble {
   readonly #sink: string;
   readonly #of: OutboxTroubleSurroundings;
   readonly #waited: () => void;
   #failures = 0;
+  #failing: OutboxUse | undefined;
   #lastError: string | undefined;
   #cancel: (() => void) | undefined;
   #isClosed = false;
@@ -36,8 +43,9 @@ export class OutboxTrouble {
     return this.#lastError;
   }
 
-  failed(error: unknown): void {
+  failed(use: OutboxUse, error: unknown): void {
     this.#failures++;
+    this.#failing = use;
     this.#lastError = messageOf(error);
     const { log, clock, random } = this.#of;
     if (this.#failures === 1) {
@@ -53,21 +61,26 @@ export class OutboxTrouble {
     });
   }
 
-  worked(): void {
-    this.#failures = 0;
-    this.#lastError = undefined;
+  worked(use: OutboxUse): void {
+    if (use === this.#failing) this.#forget();
   }
 
   /** It does not matter any more. */
   isOver(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.worked();
+    this.#forget();
   }
 
   /** Waits for nothing any more. */
   close(): void {
     this.#isClosed = true;
     this.#cancel?.();
+  }
+
+  #forget(): void {
+    this.#failures = 0;
+    this.#failing = undefined;
+    this.#lastError = undefined;
   }
 }

@@ -178,7 +178,7 @@ export class OutboxWriter {
       this.#written(batch, parkedAt, lsn);
     } catch (error) {
       for (const event of batch) this.#notWritten(event);
-      this.#of.trouble.failed(error);
+      this.#of.trouble.failed("write", error);
     }
   }
 
@@ -194,7 +194,7 @@ export class OutboxWriter {
       if (parking.isSettled) this.#of.leave(event);
       this.#of.settle(unsettled);
     }
-    this.#of.trouble.worked();
+    this.#of.trouble.worked("write");
   }
 
   /** It may be there all the same. */

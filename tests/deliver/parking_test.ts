@@ -255,6 +255,27 @@ Deno.test("while the outbox cannot be written nothing is lost or confirmed, and 
   assert.deepEqual(await outbox.ids(), []);
 });
 
+Deno.test("that a disk is full is told once, though what is there can be read and the outbox is drained", async () => {
+  const sink = new ScriptedSink();
+  sink.otherwise = throwing(retryable());
+  await using outbox = new TryingOutbox();
+  await using delivery = await parking([{ sink, queue: { maxEvents: 4, maxBytes: 1e6 } }], outbox);
+  await delivery.send("a");
+  await delivery.clock.advance(30_000);
+  for (let n = 0; n < 2_000; n++) await delivery.send("a");
+  outbox.isFull = true;
+  sink.otherwise = take;
+  for (let n = 0; n < 4; n++) {
+    await delivery.send("a");
+    await delivery.clock.advance(60_000);
+  }
+  delivery.dispatcher.settle(2_005n);
+  assert.equal(delivery.dispatcher.confirmable, 2_005n);
+  assert.deepEqual(sink.takenIds, Array.from({ length: 2_005 }, (_, n) => `a-${n + 1}`));
+  const told = delivery.log.records.filter(({ level }) => level === "error").map(({ message }) => message);
+  assert.deepEqual(told, ["Cannot use the outbox: events stay where they are until it works"]);
+});
+
 Deno.test("a sink that is back before anything could be written gets it all the same", async () => {
   const sink = new ScriptedSink();
   sink.otherwise = throwing(retryable());

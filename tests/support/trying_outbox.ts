@@ -7,6 +7,8 @@ export class TryingOutbox implements Outbox, AsyncDisposable {
   readonly #store = new SqliteStore(":memory:", "one");
   /** Everything fails with it. */
   broken: Error | undefined;
+  /** Nothing more can be written, while all can be read. */
+  isFull = false;
   /** Each call waits for this. */
   gate: Promise<void> = Promise.resolve();
   /** What `totals` has found is told after this. */
@@ -29,6 +31,7 @@ export class TryingOutbox implements Outbox, AsyncDisposable {
 
   async park(sink: string, events: readonly ParkedEvent[]): Promise<Lsn | undefined> {
     await this.#try();
+    if (this.isFull) throw new Error("database or disk is full");
     await this.#store.outbox.park(sink, events);
     this.writes++;
     this.mostAtOnce = Math.max(this.mostAtOnce, events.length);
