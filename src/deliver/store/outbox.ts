@@ -37,7 +37,12 @@ export interface OutboxRange {
 /** How much is read at once. */
 export const OUTBOX_PAGE = { maxEvents: 500, maxBytes: 4 * 1024 * 1024 } as const;
 
-/** Events that wait for sinks which take none, in order, beyond the life of the router. */
+/**
+ * Events that wait for sinks which take none, in order, beyond the life of the router.
+ *
+ * A call that rejects may have done what it was to do, or nothing. Either way it is over before one that is made after
+ * that does anything: what this one does not see will not appear later.
+ */
 export interface Outbox {
   /** Nothing if there is no store yet. */
   totals(sink: string, after: number): Promise<OutboxTotals>;

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from "../../postgres/connection/connection_options.ts";
-import { openSql, type Sql } from "../../postgres/connection/sql.ts";
+import { LostSessions } from "../../postgres/connection/lost_sessions.ts";
+import { type OpenSql, openSql, type Sql } from "../../postgres/connection/sql.ts";
 import { makeEventingTables } from "../../postgres/eventing_schema.ts";
 import { type Lsn, parseLsn } from "../../postgres/lsn.ts";
 import { type DeliveryStore, StoreRefusal } from "./delivery_store.ts";
@@ -13,7 +14,8 @@ const PATIENCE = 30_000;
 
 /**
  * The store in the source's database: the schema `digitaltwins_eventing`. It has connections of its own, to whichever
- * host takes writes; they are made when they are needed, and again after a loss.
+ * host takes writes; they are made when they are needed, and again after a loss. What a lost one was at is over before
+ * anything else is begun.
  */
 export class PostgresStore implements DeliveryStore {
   readonly deadLetters: PostgresDeadLetters;
@@ -21,7 +23,9 @@ export class PostgresStore implements DeliveryStore {
   readonly checkpoints: PostgresCheckpoints;
   readonly #connection: ConnectionOptions;
   readonly #patience: number;
-  #sql: (Sql & AsyncDisposable) | undefined;
+  readonly #lost = new LostSessions();
+  #sql: OpenSql | undefined;
+  #givenUp: Promise<unknown> = Promise.resolve();
   #prepared: Promise<void> | undefined;
   #isThere = false;
   #isClosed = false;
@@ -69,21 +73,23 @@ export class PostgresStore implements DeliveryStore {
     this.#isClosed = true;
     const sql = this.#sql;
     this.#sql = undefined;
-    await sql?.end({ timeout: 1 });
+    await Promise.all([this.#givenUp, sql?.end({ timeout: 1 })]);
   }
 
   /** A server that is frozen, or gone without a word, would never answer. */
   async #use<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
     if (this.#isClosed) throw new Error("Cannot use the store: it is closed");
-    const sql = this.#sql ??= openSql(this.#connection);
+    const sql = this.#sql ??= openSql(this.#connection, { lost: this.#lost });
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      if (this.#sql === sql) this.#sql = undefined;
-      void sql.end({ timeout: 0 }).catch(() => {});
+      if (this.#sql === sql) {
+        this.#sql = undefined;
+        this.#givenUp = Promise.all([this.#givenUp, sql.giveUp()]);
+      }
       reject(new Error(`Cannot use the store: no answer for ${this.#patience / 1000} s`));
     }, this.#patience);
     try {
-      return await Promise.race([work(sql), late]);
+      return await Promise.race([this.#lost.end(sql).then(() => work(sql)), late]);
     } finally {
       clearTimeout(timer);
     }

@@ -5,6 +5,7 @@ import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from
 import { cancelSession } from "./cancel.ts";
 import type { Connection } from "./connection.ts";
 import { type ConnectionOptions, formatAddress, type HostAddress } from "./connection_options.ts";
+import { LostSessions } from "./lost_sessions.ts";
 import { openConnection } from "./open_connection.ts";
 import { quoteString } from "./quote.ts";
 import { type Handover, SqlSocket } from "./sql_socket.ts";
@@ -13,11 +14,22 @@ export type { Sql, TransactionSql } from "postgres";
 
 const log = logOf("postgres");
 const END_SECONDS = 2;
+const CANCEL_MILLISECONDS = 2_000;
 
 export interface SqlOptions {
   readonly pin?: HostAddress;
   readonly max?: number;
   readonly lockTimeout?: string;
+  readonly lost?: LostSessions;
+}
+
+/** SQL over connections that end with it. */
+export interface OpenSql extends Sql, AsyncDisposable {
+  /**
+   * From when it is called nothing is sent any more, and all sessions count as lost. Resolves once they are closed and the
+   * server was asked to cancel what they were doing, for which it has 2 s.
+   */
+  giveUp(): Promise<void>;
 }
 
 /**
@@ -26,17 +38,19 @@ export interface SqlOptions {
  * An error of the server has its SQLSTATE as `code`.
  *
  * With `pin`, every connection goes to that host. `max` is how many connections there may be at once, 2 by default.
- * `lockTimeout` is how long a statement waits for a lock before it fails by a 55P03, as PostgreSQL reads it.
+ * `lockTimeout` is how long a statement waits for a lock before it fails by a 55P03, as PostgreSQL reads it. `lost` is
+ * told of every session that is closed, before what was under way fails.
  * `end()` waits for running queries for at most 2 s, if it is not told otherwise; disposing of it does not wait. Either
  * way every connection is then closed.
  */
 export function openSql(
   options: ConnectionOptions,
-  { pin, max = 2, lockTimeout }: SqlOptions = {},
-): Sql & AsyncDisposable {
+  { pin, max = 2, lockTimeout, lost }: SqlOptions = {},
+): OpenSql {
   const address = pin ?? options.hosts[0];
-  const sessions = new Map<number, Connection>();
+  const sessions = new Map<number, Session>();
   const sockets = new Set<SqlSocket>();
+  let isGivenUp = false;
 
   function makeSocket(): SqlSocket {
     const socket = new SqlSocket(open, cancel);
@@ -46,19 +60,25 @@ export function openSql(
   }
 
   async function open(signal: AbortSignal): Promise<Handover> {
+    if (isGivenUp) throw new Error("Cannot run SQL: it was given up");
     const connection = await openConnection(options, {}, signal, pin);
     if (lockTimeout !== undefined) {
       await connection.query(`SET lock_timeout = ${quoteString(lockTimeout)}`, signal);
     }
-    sessions.set(connection.processId, connection);
+    const backend = lost && await LostSessions.identify(connection, signal);
+    const session: Session = { connection, lose: () => backend && lost?.add(backend) };
+    sessions.set(connection.processId, session);
     const socket = connection.detach();
-    socket.once("close", () => sessions.delete(connection.processId));
+    socket.once("close", () => {
+      session.lose();
+      if (sessions.get(connection.processId) === session) sessions.delete(connection.processId);
+    });
     return { peer: formatAddress(connection.address), socket, greeting: greetingOf(connection) };
   }
 
   async function cancel(request: Uint8Array, signal: AbortSignal): Promise<void> {
     const session = sessions.get(Buffer.from(request).readInt32BE(8));
-    if (session) await cancelSession(session, options, signal);
+    if (session) await cancelSession(session.connection, options, signal);
   }
 
   // Everything that postgres.js would otherwise take from environment variables is said.
@@ -97,7 +117,23 @@ export function openSql(
     for (const socket of sockets) socket.destroy(); // it would wait until the server takes what it was sent
     await Promise.all(closed);
   }
-  return Object.assign(sql, { end, [Symbol.asyncDispose]: () => end({ timeout: 0 }) });
+  async function giveUp(): Promise<void> {
+    isGivenUp = true;
+    const left = [...sessions.values()];
+    for (const { lose } of left) lose();
+    for (const socket of sockets) socket.destroy();
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), CANCEL_MILLISECONDS);
+    const cancelled = left.map(({ connection }) => cancelSession(connection, options, timeout.signal));
+    await Promise.allSettled([...cancelled, end({ timeout: 0 })]);
+    clearTimeout(timer);
+  }
+  return Object.assign(sql, { end, giveUp, [Symbol.asyncDispose]: () => end({ timeout: 0 }) });
+}
+
+interface Session {
+  readonly connection: Connection;
+  readonly lose: () => void;
 }
 
 /**

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import type { ConnectionOptions } from "../../../src/postgres/connection/connection_options.ts";
+import type { Sql } from "../../../src/postgres/connection/sql.ts";
 import { formatLsn } from "../../../src/postgres/lsn.ts";
+import { utf8Text } from "../../../src/postgres/utf8.ts";
 import { StoreRefusal } from "../../../src/deliver/store/delivery_store.ts";
+import type { ParkedEvent } from "../../../src/deliver/store/outbox.ts";
 import { PostgresStore } from "../../../src/deliver/store/postgres_store.ts";
 import { GraphCluster, type GraphDatabase } from "../../support/graph_cluster.ts";
 import { routerEvent } from "../../support/router_events.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { testStore } from "../../support/store_conformance.ts";
+import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { until } from "../../support/until.ts";
 
 let cluster: GraphCluster;
@@ -95,6 +100,72 @@ Deno.test("a store is used again after its connections were lost, and does not w
   await store.deadLetters.write([LETTER]);
 });
 
+Deno.test("what a write that was given up does is done before anything else, and none is left at the server", async () => {
+  const database = await cluster.database();
+  const { sql } = database;
+  await using store = new PostgresStore(database.settings().connection, "one", 1_500);
+  await store.prepare();
+  const refused = /Cannot use the store: no answer for 1.5 s/;
+  await withoutItsStandby(sql, async () => {
+    await assert.rejects(store.outbox.park("Hook", [parked(1)]), refused);
+    await store.outbox.park("Hook", [parked(1)]);
+    assert.deepEqual(await numbers(sql), [1]);
+    await assert.rejects(store.outbox.park("Hook", [parked(2)]), refused);
+    await assert.rejects(store.outbox.forget("Hook", [1, 2]), refused, "it removes both, and waits for it");
+    await store.outbox.forget("Hook", [1, 2]);
+    assert.deepEqual(await numbers(sql), []);
+  });
+  await sql.begin(async (sql) => {
+    await sql`LOCK TABLE digitaltwins_eventing.outbox`;
+    await assert.rejects(store.outbox.park("Hook", [parked(3)]), refused);
+  });
+  await store.outbox.forget("Hook", [3]);
+  assert.deepEqual(await numbers(sql), []);
+});
+
+Deno.test("what is written on a connection that is lost is over before what comes next", async () => {
+  const database = await cluster.database();
+  const { sql } = database;
+  await using proxy = TcpProxy.listen(database.server.port);
+  await using store = new PostgresStore(through(proxy, database), "one");
+  await store.prepare();
+  await withoutItsStandby(sql, async () => {
+    const lost = assert.rejects(store.outbox.park("Hook", [parked(1)]));
+    await until(async () => await waiting(sql) === 1, "the write to wait for its standby");
+    proxy.cut();
+    await lost;
+    const forgotten = store.outbox.forget("Hook", [1]);
+    await until(async () => await waiting(sql, "DELETE") === 1, "the removal to wait for its standby");
+    assert.equal(await waiting(sql), 1, "alone");
+    await sql`ALTER SYSTEM RESET synchronous_standby_names`;
+    await sql`SELECT pg_reload_conf()`;
+    await forgotten;
+  });
+  assert.deepEqual(await numbers(sql), []);
+});
+
+Deno.test("a write that comes to the server after it was given up does nothing any more", async () => {
+  const database = await cluster.database();
+  const { sql } = database;
+  await using proxy = TcpProxy.listen(database.server.port);
+  await using store = new PostgresStore(through(proxy, database), "one", 1_500);
+  await store.prepare();
+  const late = Promise.withResolvers<void>();
+  proxy.onData = (direction, bytes) => {
+    if (direction === "up" && utf8Text(bytes).includes(LETTER.event.id)) proxy.hold("up", late.promise);
+  };
+  await assert.rejects(store.outbox.park("Hook", [parked(1)]), /no answer/);
+  proxy.hold("up", Promise.resolve()); // what is held stays so
+  await store.outbox.forget("Hook", [1]);
+  late.resolve();
+  const sessions = async () =>
+    (await sql`
+      SELECT FROM pg_stat_activity WHERE application_name = 'twinrouter' AND datname = current_database()`)
+      .length;
+  await until(async () => await sessions() === 1, "the session that was given up to end");
+  assert.deepEqual(await numbers(sql), []);
+});
+
 Deno.test("what positions rely on is on disk even where the database does without, and where the WAL has it is told", async () => {
   const database = await cluster.database();
   await database.sql.unsafe(`ALTER DATABASE ${database.name} SET synchronous_commit = off`);
@@ -141,6 +212,48 @@ Deno.test("what leaves a large outbox is looked up, and the rest of it is not re
   const rows = (await read()).rows - before.rows;
   assert(rows <= 200, `${rows} rows were read to remove 100`);
 });
+
+function parked(number: number): ParkedEvent {
+  return { number, route: "all", graph: "g", committedAt: 0, parkedAt: 0, bytes: 7, event: LETTER.event };
+}
+
+/** Of all that is in the outbox. */
+async function numbers(sql: Sql): Promise<number[]> {
+  const rows = await sql<{ number: number }[]>`
+    SELECT number::int FROM digitaltwins_eventing.outbox ORDER BY number`;
+  return rows.map(({ number }) => number);
+}
+
+function through(proxy: TcpProxy, database: GraphDatabase): ConnectionOptions {
+  return { ...database.settings().connection, hosts: [{ host: "127.0.0.1", port: proxy.port }] };
+}
+
+/** While `work` runs, every commit of the server waits for a standby that there is not. */
+async function withoutItsStandby(sql: Sql, work: () => Promise<void>): Promise<void> {
+  const become = async (name: string) => {
+    await sql.unsafe(`ALTER SYSTEM SET synchronous_standby_names = '${name}'`);
+    await sql`SELECT pg_reload_conf()`;
+    await until(
+      async () => (await sql`SHOW synchronous_standby_names`)[0]?.synchronous_standby_names === name,
+      `the server to wait for '${name}'`,
+    );
+  };
+  await become("nobody");
+  try {
+    await work();
+    assert(await waiting(sql) <= 1, "of what was given up nothing is left");
+  } finally {
+    await become("");
+  }
+}
+
+/** How many sessions wait for a standby with such a statement. */
+async function waiting(sql: Sql, statement = ""): Promise<number> {
+  const [row] = await sql<{ sessions: number }[]>`
+    SELECT count(*)::int AS sessions FROM pg_stat_activity
+    WHERE wait_event = 'SyncRep' AND datname = current_database() AND query LIKE ${`%${statement}%`}`;
+  return row?.sessions ?? NaN;
+}
 
 /** Why letters of AgeDigitalTwins failed. */
 const THEIRS = ["Test failure", "Timeout", "No route to host"];
