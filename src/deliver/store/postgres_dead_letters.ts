@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import type { Sql } from "../../postgres/connection/sql.ts";
 import { sqlState } from "../../postgres/connection/sql_state.ts";
 import type { Lsn } from "../../postgres/lsn.ts";
+import type { CloudEvent } from "../../event/cloud_event.ts";
 import { structuredJson } from "../../sink/encode.ts";
 import type { DeadLetter } from "../dead_letter.ts";
 import {
@@ -17,6 +19,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Dead letters in the table that AgeDigitalTwins' users know, `digitaltwins_eventing.dead_letter_queue`. */
 export class PostgresDeadLetters implements DeadLetterShelf {
   readonly #access: PostgresAccess;
+  /** They may be there all the same: writing them has failed. */
+  readonly #unsure = new WeakSet<DeadLetter>();
 
   constructor(access: PostgresAccess) {
     this.#access = access;
@@ -24,15 +28,23 @@ export class PostgresDeadLetters implements DeadLetterShelf {
 
   async write(letters: readonly DeadLetter[]): Promise<Lsn> {
     const { slot } = this.#access;
-    return await this.#access.record(async (sql) => {
-      try {
-        await insert(sql, slot, letters.map((letter) => rowOf(letter, payloadOf)));
-      } catch (error) {
-        if (!sqlState(error)?.startsWith("22")) throw error;
-        // Not everything that is JSON is jsonb.
-        await insert(sql, slot, letters.map((letter) => rowOf(letter, harmlessPayloadOf)));
-      }
-    });
+    const unsure = letters.filter((letter) => this.#unsure.has(letter));
+    try {
+      return await this.#access.record(async (sql) => {
+        const written = unsure.length > 0 ? await findWritten(sql, slot, unsure) : new Set<DeadLetter>();
+        const missing = letters.filter((letter) => !written.has(letter));
+        try {
+          await insert(sql, slot, missing.map((letter) => rowOf(letter, payloadOf)));
+        } catch (error) {
+          if (!sqlState(error)?.startsWith("22")) throw error;
+          // Not everything that is JSON is jsonb.
+          await insert(sql, slot, missing.map((letter) => rowOf(letter, harmlessPayloadOf)));
+        }
+      });
+    } catch (error) {
+      for (const letter of letters) this.#unsure.add(letter);
+      throw error;
+    }
   }
 
   async page(query: LetterQuery, after: number, limit: number): Promise<readonly StoredLetter[]> {
@@ -102,6 +114,22 @@ function listed(sql: Sql, ids: readonly number[]) {
   return sql`SELECT value::int FROM json_array_elements_text(${JSON.stringify(ids)}::text::json)`;
 }
 
+/** Which of these are there. It reads all letters of their sinks. */
+async function findWritten(sql: Sql, slot: string, letters: readonly DeadLetter[]) {
+  const wanted = letters.map(({ sink, route, firstTime, lastTime, replayOf, event }, place) => ({
+    ...{ place, sink, route, event_id: eventIdOf(event), first_time: firstTime, last_time: lastTime },
+    is_new: replayOf === undefined,
+  }));
+  const rows = await sql<{ place: number }[]>`
+    SELECT place FROM digitaltwins_eventing.dead_letter_queue q
+    JOIN json_to_recordset(${JSON.stringify(wanted)}::text::json) AS letter (
+      place int, sink text, route text, event_id uuid, first_time float8, last_time float8, is_new bool
+    ) ON q.sink_name = sink AND q.route = letter.route AND q.event_id = letter.event_id
+      AND first_attempt_at = to_timestamp(first_time / 1000) AND last_attempt_at = to_timestamp(last_time / 1000)
+    WHERE slot = ${slot} AND is_new`;
+  return new Set(rows.flatMap(({ place }) => letters[place] ?? []));
+}
+
 async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<void> {
   // By itself, because inside of JSON all quotes of a large event would be escaped, which may be more than V8 can hold.
   const [alone] = rows.length === 1 ? rows : [];
@@ -110,7 +138,7 @@ async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<voi
     WITH letters AS (
       SELECT letter.*, coalesce(event, ${alone?.event ?? null}::text) AS whole
       FROM json_to_recordset(${JSON.stringify(inJson)}::text::json) AS letter (
-        replay_of int, event_id text, sink text, route text, type text, payload text, reason text, kind text,
+        replay_of int, event_id uuid, sink text, route text, type text, payload text, reason text, kind text,
         attempts int, first_time float8, last_time float8, graph text, event text)
       WHERE ${durably(sql)}
     ), again AS (
@@ -121,7 +149,7 @@ async function insert(sql: Sql, slot: string, rows: readonly Row[]): Promise<voi
     )
     INSERT INTO digitaltwins_eventing.dead_letter_queue (event_id, sink_name, event_type, payload, error_message,
       retry_count, failed_at, last_attempt_at, status, slot, route, error_kind, first_attempt_at, graph, event)
-    SELECT coalesce(event_id, md5(whole)::uuid::text)::uuid, sink, type, payload::jsonb, reason, attempts, now(),
+    SELECT event_id, sink, type, payload::jsonb, reason, attempts, now(),
       to_timestamp(last_time / 1000), 'pending', ${slot}, route, kind, to_timestamp(first_time / 1000), graph, whole
     FROM letters WHERE replay_of IS NULL`;
 }
@@ -132,7 +160,7 @@ function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
   const { event, sink, route, reason, kind, attempts, firstTime, lastTime, replayOf = null } = letter;
   return {
     replay_of: replayOf,
-    event_id: UUID.test(event.id) ? event.id : null, // of telemetry it may be anything
+    event_id: eventIdOf(event),
     sink,
     route,
     type: withoutNul(event.type),
@@ -145,6 +173,11 @@ function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
     graph: event.graph ?? null,
     event: structuredJson(event),
   };
+}
+
+/** Of telemetry the id may be anything. */
+function eventIdOf(event: CloudEvent): string {
+  return UUID.test(event.id) ? event.id : createHash("md5").update(structuredJson(event)).digest("hex");
 }
 
 /** Of a larger body, in UTF-16 code units, the payload says nothing: jsonb takes no more than 256 MiB. */

@@ -166,6 +166,25 @@ Deno.test("a write that comes to the server after it was given up does nothing a
   assert.deepEqual(await numbers(sql), []);
 });
 
+Deno.test("a dead letter that was given up, and is written again, is there once", async () => {
+  const database = await withIncumbentsTable();
+  const { sql } = database;
+  await using store = new PostgresStore(database.settings().connection, "one", 1_500);
+  await store.prepare();
+  const letters = [LETTER, { ...LETTER, lastTime: 1 }, {
+    ...LETTER,
+    event: { ...LETTER.event, id: "no UUID" },
+  }];
+  await withoutItsStandby(sql, async () => {
+    await assert.rejects(store.deadLetters.write(letters.slice(0, 2)));
+    await assert.rejects(store.deadLetters.write(letters), /no answer/, "the third is new");
+    await store.deadLetters.write(letters);
+  });
+  assert.equal((await store.deadLetters.page({ sink: "Hook" }, 0, 10)).length, 3);
+  await store.deadLetters.write([{ ...LETTER }]);
+  assert.equal((await store.deadLetters.page({ sink: "Hook" }, 0, 10)).length, 4, "nobody gave this one up");
+});
+
 Deno.test("what positions rely on is on disk even where the database does without, and where the WAL has it is told", async () => {
   const database = await cluster.database();
   await database.sql.unsafe(`ALTER DATABASE ${database.name} SET synchronous_commit = off`);
