@@ -21,6 +21,8 @@ export class PostgresDeadLetters implements DeadLetterShelf {
   readonly #access: PostgresAccess;
   /** They may be there all the same: writing them has failed. */
   readonly #unsure = new WeakSet<DeadLetter>();
+  /** What was there before anything was written here. */
+  #newestBefore: number | undefined;
 
   constructor(access: PostgresAccess) {
     this.#access = access;
@@ -31,7 +33,10 @@ export class PostgresDeadLetters implements DeadLetterShelf {
     const unsure = letters.filter((letter) => this.#unsure.has(letter));
     try {
       return await this.#access.record(async (sql) => {
-        const written = unsure.length > 0 ? await findWritten(sql, slot, unsure) : new Set<DeadLetter>();
+        const newestBefore = this.#newestBefore ??= await findNewest(sql);
+        const written = unsure.length > 0
+          ? await findWritten(sql, slot, newestBefore, unsure)
+          : new Set<DeadLetter>();
         const missing = letters.filter((letter) => !written.has(letter));
         try {
           await insert(sql, slot, missing.map((letter) => rowOf(letter, payloadOf)));
@@ -114,19 +119,26 @@ function listed(sql: Sql, ids: readonly number[]) {
   return sql`SELECT value::int FROM json_array_elements_text(${JSON.stringify(ids)}::text::json)`;
 }
 
-/** Which of these are there. It reads all letters of their sinks. */
-async function findWritten(sql: Sql, slot: string, letters: readonly DeadLetter[]) {
+async function findNewest(sql: Sql): Promise<number> {
+  const [row] = await sql<{ newest: number }[]>`
+    SELECT coalesce(max(id), 0)::float8 AS newest FROM digitaltwins_eventing.dead_letter_queue`;
+  return row?.newest ?? 0;
+}
+
+/** Which of these are there, behind the newest from before. */
+async function findWritten(sql: Sql, slot: string, newestBefore: number, letters: readonly DeadLetter[]) {
   const wanted = letters.map(({ sink, route, firstTime, lastTime, replayOf, event }, place) => ({
     ...{ place, sink, route, event_id: eventIdOf(event), first_time: firstTime, last_time: lastTime },
+    hash: hashOf(event),
     is_new: replayOf === undefined,
   }));
   const rows = await sql<{ place: number }[]>`
     SELECT place FROM digitaltwins_eventing.dead_letter_queue q
     JOIN json_to_recordset(${JSON.stringify(wanted)}::text::json) AS letter (
-      place int, sink text, route text, event_id uuid, first_time float8, last_time float8, is_new bool
+      place int, sink text, route text, event_id uuid, first_time float8, last_time float8, hash text, is_new bool
     ) ON q.sink_name = sink AND q.route = letter.route AND q.event_id = letter.event_id
       AND first_attempt_at = to_timestamp(first_time / 1000) AND last_attempt_at = to_timestamp(last_time / 1000)
-    WHERE slot = ${slot} AND is_new`;
+    WHERE q.id > ${newestBefore} AND slot = ${slot} AND is_new AND md5(q.event) = hash`;
   return new Set(rows.flatMap(({ place }) => letters[place] ?? []));
 }
 
@@ -177,7 +189,11 @@ function rowOf(letter: DeadLetter, payload: (letter: DeadLetter) => string) {
 
 /** Of telemetry the id may be anything. */
 function eventIdOf(event: CloudEvent): string {
-  return UUID.test(event.id) ? event.id : createHash("md5").update(structuredJson(event)).digest("hex");
+  return UUID.test(event.id) ? event.id : hashOf(event);
+}
+
+function hashOf(event: CloudEvent): string {
+  return createHash("md5").update(structuredJson(event)).digest("hex");
 }
 
 /** Of a larger body, in UTF-16 code units, the payload says nothing: jsonb takes no more than 256 MiB. */

@@ -26,6 +26,8 @@ export class PostgresStore implements DeliveryStore {
   readonly #lost = new LostSessions();
   #sql: OpenSql | undefined;
   #givenUp: Promise<unknown> = Promise.resolve();
+  /** How many calls have no answer yet. */
+  #underWay = 0;
   #prepared: Promise<void> | undefined;
   #isThere = false;
   #isClosed = false;
@@ -73,7 +75,7 @@ export class PostgresStore implements DeliveryStore {
     this.#isClosed = true;
     const sql = this.#sql;
     this.#sql = undefined;
-    await Promise.all([this.#givenUp, sql?.end({ timeout: 1 })]);
+    await Promise.all([this.#givenUp, this.#underWay > 0 ? sql?.giveUp() : sql?.end({ timeout: 1 })]);
   }
 
   /** A server that is frozen, or gone without a word, would never answer. */
@@ -84,13 +86,15 @@ export class PostgresStore implements DeliveryStore {
     const timer = setTimeout(() => {
       if (this.#sql === sql) {
         this.#sql = undefined;
-        this.#givenUp = Promise.all([this.#givenUp, sql.giveUp()]);
+        this.#givenUp = Promise.all([this.#givenUp, sql.giveUp()]).then(() => {});
       }
       reject(new Error(`Cannot use the store: no answer for ${this.#patience / 1000} s`));
     }, this.#patience);
+    this.#underWay++;
     try {
       return await Promise.race([this.#lost.end(sql).then(() => work(sql)), late]);
     } finally {
+      this.#underWay--;
       clearTimeout(timer);
     }
   }

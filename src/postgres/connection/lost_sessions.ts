@@ -36,17 +36,31 @@ export class LostSessions {
    */
   async end(sql: Sql): Promise<void> {
     if (this.#backends.size === 0) return;
-    const backends = [...this.#backends];
-    const ended = await sql<{ pid: number; isOver: boolean }[]>`
-      SELECT pid, pg_terminate_backend(pid, ${PATIENCE}) AS "isOver" FROM pg_stat_activity
-      JOIN json_to_recordset(${
-      JSON.stringify(backends)
-    }::text::json) AS lost (pid int, start numeric) USING (pid)
-      WHERE extract(epoch FROM backend_start) = start`;
-    const left = ended.find(({ isOver }) => !isOver);
-    if (left) {
-      throw new Error(`Cannot run SQL: the server's process ${left.pid} is still at what was given up`);
+    const lost = [...this.#backends];
+    const alive = await findAlive(sql, lost);
+    this.#forget(lost, alive);
+    if (alive.length === 0) return;
+    const pids = JSON.stringify(alive.map(({ pid }) => pid));
+    await sql`
+      SELECT pg_terminate_backend(pid::int, ${PATIENCE}) FROM json_array_elements_text(${pids}::text::json) AS pid`;
+    const left = await findAlive(sql, alive);
+    this.#forget(alive, left);
+    if (left[0]) {
+      throw new Error(`Cannot run SQL: the server's process ${left[0].pid} is still at what was given up`);
     }
-    for (const backend of backends) this.#backends.delete(backend);
   }
+
+  #forget(backends: readonly Backend[], except: readonly Backend[]): void {
+    for (const backend of backends) if (!except.includes(backend)) this.#backends.delete(backend);
+  }
+}
+
+async function findAlive(sql: Sql, backends: readonly Backend[]): Promise<Backend[]> {
+  const rows = await sql<{ place: number }[]>`
+    SELECT place FROM pg_stat_activity
+    JOIN json_to_recordset(${
+    JSON.stringify(backends.map((backend, place) => ({ ...backend, place })))
+  }::text::json) AS lost (place int, pid int, start numeric) USING (pid)
+    WHERE extract(epoch FROM backend_start) = start`;
+  return rows.flatMap(({ place }) => backends[place] ?? []);
 }

@@ -62,10 +62,10 @@ export function openSql(
   async function open(signal: AbortSignal): Promise<Handover> {
     if (isGivenUp) throw new Error("Cannot run SQL: it was given up");
     const connection = await openConnection(options, {}, signal, pin);
-    if (lockTimeout !== undefined) {
-      await connection.query(`SET lock_timeout = ${quoteString(lockTimeout)}`, signal);
-    }
-    const backend = lost && await LostSessions.identify(connection, signal);
+    const backend = await prepare(connection, signal).catch(async (error: unknown) => {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    });
     const session: Session = { connection, lose: () => backend && lost?.add(backend) };
     sessions.set(connection.processId, session);
     const socket = connection.detach();
@@ -74,6 +74,13 @@ export function openSql(
       if (sessions.get(connection.processId) === session) sessions.delete(connection.processId);
     });
     return { peer: formatAddress(connection.address), socket, greeting: greetingOf(connection) };
+  }
+
+  async function prepare(connection: Connection, signal: AbortSignal) {
+    if (lockTimeout !== undefined) {
+      await connection.query(`SET lock_timeout = ${quoteString(lockTimeout)}`, signal);
+    }
+    return lost && await LostSessions.identify(connection, signal);
   }
 
   async function cancel(request: Uint8Array, signal: AbortSignal): Promise<void> {

@@ -166,6 +166,52 @@ Deno.test("a write that comes to the server after it was given up does nothing a
   assert.deepEqual(await numbers(sql), []);
 });
 
+Deno.test("what is under way when the store is closed is there at once, or never", async () => {
+  const database = await cluster.database();
+  const { sql } = database;
+  const store = new PostgresStore(database.settings().connection, "one");
+  await store.prepare();
+  await withoutItsStandby(sql, async () => {
+    const cut = assert.rejects(store.outbox.park("Hook", [parked(1)]));
+    await until(async () => await waiting(sql) === 1, "the write to wait for its standby");
+    await store[Symbol.asyncDispose]();
+    await cut;
+    await until(async () => await waiting(sql) === 0, "nothing to be left at the server");
+    assert.deepEqual(await numbers(sql), [1], "the next store sees it");
+  });
+});
+
+Deno.test("a store that may not end sessions goes on when those that it has lost are gone", async () => {
+  const database = await cluster.database();
+  const { sql } = database;
+  const user = `narrow_${database.name}`;
+  await database.createRole(user);
+  const { connection } = database.settings({ user });
+  await using store = new PostgresStore(connection, "one");
+  const [, statements = ""] = /superuser:\n([^]*)/.exec((await store.refusal())?.message ?? "") ?? [];
+  await sql.unsafe(statements);
+  await sql`REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC`;
+  await store.outbox.park("Hook", [parked(1)]);
+  await sql`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = ${user}`;
+  await store.outbox.park("Hook", [parked(2)]).catch(() => store.outbox.park("Hook", [parked(2)]));
+  assert.deepEqual(await numbers(sql), [1, 2]);
+});
+
+Deno.test("a connection that the store cannot use is closed", async () => {
+  const database = await cluster.database();
+  const { sql } = database;
+  const user = `blind_${database.name}`;
+  await database.createRole(user);
+  await sql`REVOKE SELECT ON pg_stat_activity FROM PUBLIC`;
+  const { connection } = database.settings({ user });
+  await using store = new PostgresStore(connection, "one");
+  for (let n = 0; n < 3; n++) {
+    await assert.rejects(store.refusal(), /permission denied for view pg_stat_activity/);
+  }
+  const sessions = async () => (await sql`SELECT FROM pg_stat_activity WHERE usename = ${user}`).length;
+  await until(async () => await sessions() === 0, "no session to be left");
+});
+
 Deno.test("a dead letter that was given up, and is written again, is there once", async () => {
   const database = await withIncumbentsTable();
   const { sql } = database;
