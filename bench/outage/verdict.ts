@@ -48,17 +48,16 @@ export function judge(
       why: `${Math.round(slowest)} a second in the slowest phase`,
     },
     ...[...down.latencies].map(([sink, { p99 }]) => {
-      const healthy = [before, after].map(({ latencies }) => latencies.get(sink)?.p99 ?? NaN);
-      const [first = NaN, last = NaN] = healthy;
+      const p99Of = ({ latencies }: Phase) => latencies.get(sink)?.p99 ?? NaN;
       // What is bad after as well is no measure.
-      const ratio = 2 * p99 / (first + Math.min(last, first * NOISE.latency));
-      const [early, late] = healthy.map((ms) => ms.toFixed(1));
+      const healthy = (p99Of(before) + Math.min(p99Of(after), p99Of(before) * NOISE.latency)) / 2;
+      const ratio = p99 / healthy;
       return {
         claim: `p99 of ${sink} is unaffected`,
         holds: ratio <= NOISE.latency,
-        why: `${ratio.toFixed(2)} times the mean of before and after, ${
-          p99.toFixed(1)
-        } to ${early} and ${late} ms`,
+        why: `${ratio.toFixed(2)} times that of before and after, ${p99.toFixed(1)} to ${
+          healthy.toFixed(1)
+        } ms`,
       };
     }),
     { claim: "the slot's lag stays under 64 MB", holds: lag < MOST_LAG, why: `${megabytes(lag)} MB at most` },
